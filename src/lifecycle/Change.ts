@@ -1,0 +1,72 @@
+/**
+ * The four jobs of the refresh protocol as changes to a stored credential (facts: ticket, lease, commit, verdict).
+ *
+ * A store runs `apply` atomically on what it holds; every rule about who may write what stands here, once, and not in
+ * the stores. A change that is refused writes nothing, and its author learns what is stored instead.
+ *
+ * | job | guard | why |
+ * |---|---|---|
+ * | Claim | generation, no verdict, no ticket (attempt 2: exactly the ticket in doubt) | won once per generation |
+ * | Commit | generation alone, never ticket or lease | a 200 from the server is the truth, however late it arrives |
+ * | Release | generation and own ticket | only the holder knows that nothing was consumed |
+ * | Condemn | generation | a verdict never kills a newer generation (I3) |
+ * | Put | none | a person signed in: the newest word there is |
+ */
+import type { Credential, Pause, Ticket, Tokens, Verdict } from "./Credential.ts"
+
+export type Change =
+  | { readonly _tag: "Claim"; readonly generation: number; readonly ticket: Ticket; readonly after: string | undefined }
+  | { readonly _tag: "Commit"; readonly generation: number; readonly tokens: Tokens; readonly forced: number }
+  | { readonly _tag: "Release"; readonly generation: number; readonly ticketId: string; readonly pause: Pause | undefined }
+  | { readonly _tag: "Condemn"; readonly generation: number; readonly verdict: Verdict }
+  | { readonly _tag: "Put"; readonly credential: Omit<Credential, "generation"> }
+
+/** `omit` keeps absent keys absent: the stored form knows no `undefined`. */
+const without = (credential: Credential, ...keys: ReadonlyArray<"ticket" | "pause" | "verdict">): Credential => {
+  const copy = { ...credential }
+  for (const key of keys) delete (copy as Record<string, unknown>)[key]
+  return copy
+}
+
+/** The ticket that attempt 2 leaves behind when it was answered without being consumed: still the doubt of attempt 1. */
+const backToFirst = (ticket: Ticket): Ticket | undefined =>
+  ticket.first && { ...ticket.first, attempt: 1 }
+
+/**
+ * The record after `change`, or `undefined` when its guard does not hold. `current` is what is stored now, with the
+ * newest generation ever stored under the name in `newest` (a removed credential leaves its generation behind, so that
+ * no process ever sees the number shrink).
+ */
+export const apply = (current: Credential | undefined, newest: number, change: Change): Credential | undefined => {
+  if (change._tag === "Put") return { ...change.credential, generation: newest + 1 }
+  if (current === undefined || current.generation !== change.generation) return undefined
+  switch (change._tag) {
+    case "Claim": {
+      const free = change.ticket.attempt === 1
+        ? current.ticket === undefined
+        : current.ticket?.attempt === 1 && current.ticket.id === change.after
+      return free && current.verdict === undefined ? { ...current, ticket: change.ticket } : undefined
+    }
+    case "Commit":
+      return {
+        ...without(current, "ticket", "pause", "verdict"),
+        generation: current.generation + 1,
+        // RFC 6749 §6: a server that does not rotate omits the refresh token, and the old one stays good.
+        tokens: current.tokens.refreshToken !== undefined && change.tokens.refreshToken === undefined
+          ? { ...change.tokens, refreshToken: current.tokens.refreshToken }
+          : change.tokens,
+        forced: change.forced,
+      }
+    case "Release": {
+      if (current.ticket?.id !== change.ticketId) return undefined
+      const first = backToFirst(current.ticket)
+      return {
+        ...without(current, "ticket", "pause"),
+        ...(first && { ticket: first }),
+        ...(change.pause && { pause: change.pause }),
+      }
+    }
+    case "Condemn":
+      return { ...without(current, "ticket", "pause"), verdict: change.verdict }
+  }
+}

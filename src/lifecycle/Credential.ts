@@ -1,0 +1,133 @@
+/**
+ * What is kept under one name: tokens, their expiry, the grant's client, issuer and resource, a generation, a verdict.
+ *
+ * The Schema is the stored form too. Secrets are `Redacted` in memory, so they print as `<redacted>` whoever logs them.
+ *
+ * **Invariants**
+ *
+ * - `generation` grows by one with each stored change of tokens (I2). Ticket, pause and verdict belong to the stored
+ *   generation and vanish with it (I3).
+ * - The refresh token of generation g stays in the record until generation g+1 is stored in its place: nothing here can
+ *   hold a ticket without the token it is for.
+ */
+import * as Schema from "effect/Schema"
+
+/** What an authorization server does with a refresh token that is presented again (`strict`: revokes the family). */
+export const ReuseClass = Schema.Literals([
+  "notRotating",
+  "idempotent",
+  "fork",
+  "untilSuccessorUsed",
+  "rejectOnly",
+  "strict",
+])
+export type ReuseClass = typeof ReuseClass.Type
+
+/** Why no token will come any more without a person. */
+export const DeadReason = Schema.Literals([
+  /** The server says the refresh token is not valid: revoked, expired or unknown (RFC 6749 §5.2 `invalid_grant`). */
+  "rejected",
+  "expired",
+  "reused",
+  "revoked",
+  /** A rotation's answer was lost and the server does not honour the old token: nobody holds the new one. */
+  "lostInRotation",
+  "noRefreshToken",
+  /** The server does not accept the client (`invalid_client`); the refresh token itself may still be good. */
+  "clientRejected",
+  "signedOut",
+])
+export type DeadReason = typeof DeadReason.Type
+
+export const Expiry = Schema.Union([
+  Schema.TaggedStruct("Known", { at: Schema.Finite, lifetimeMillis: Schema.optionalKey(Schema.Finite) }),
+  Schema.TaggedStruct("Unknown", {}),
+  Schema.TaggedStruct("Never", {}),
+])
+
+const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
+
+export const Client = Schema.Struct({
+  clientId: Schema.NonEmptyString,
+  clientSecret: Schema.optionalKey(Secret),
+  /** RFC 7591 §2 `token_endpoint_auth_method`. */
+  authMethod: Schema.Literals(["none", "client_secret_basic", "client_secret_post"]),
+})
+
+/** The tokens of one generation. `obtainedAt` in epoch milliseconds. */
+export const Tokens = Schema.Struct({
+  accessToken: Secret,
+  refreshToken: Schema.optionalKey(Secret),
+  tokenType: Schema.NonEmptyString,
+  scope: Schema.optionalKey(Schema.String),
+  expiry: Expiry,
+  obtainedAt: Schema.Finite,
+})
+export type Tokens = typeof Tokens.Type
+
+/** Which process holds a ticket. `startedAt` and `bootId` tell a live holder from a process that reuses its pid. */
+export const Holder = Schema.Struct({
+  instance: Schema.NonEmptyString,
+  host: Schema.String,
+  bootId: Schema.String,
+  pid: Schema.Int,
+  startedAt: Schema.String,
+  label: Schema.String,
+})
+export type Holder = typeof Holder.Type
+
+/**
+ * The right to present this generation's refresh token. Attempt 2 exists only after doubt, and there is no third.
+ * `drainedAt` is the instant after which an answer to this presentation can no longer arrive.
+ */
+export const Ticket = Schema.Struct({
+  id: Schema.NonEmptyString,
+  attempt: Schema.Literals([1, 2]),
+  holder: Holder,
+  issuedAt: Schema.Finite,
+  drainedAt: Schema.Finite,
+  /** The ticket in doubt that attempt 2 follows: kept so that nobody forgets who lost the answer, and when. */
+  first: Schema.optionalKey(Schema.Struct({ id: Schema.NonEmptyString, holder: Holder, issuedAt: Schema.Finite, drainedAt: Schema.Finite })),
+})
+export type Ticket = typeof Ticket.Type
+
+/** A passing failure that every process respects until `until` (epoch milliseconds). */
+export const Pause = Schema.Struct({
+  until: Schema.Finite,
+  failures: Schema.Int,
+  /** Said to people: what the server or the network did. Never contains a secret. */
+  cause: Schema.String,
+})
+export type Pause = typeof Pause.Type
+
+export const Verdict = Schema.Struct({
+  reason: DeadReason,
+  at: Schema.Finite,
+  /** The server's own code, such as `invalid_grant`. */
+  code: Schema.optionalKey(Schema.String),
+  by: Schema.optionalKey(Schema.String),
+})
+export type Verdict = typeof Verdict.Type
+
+export const Credential = Schema.Struct({
+  name: Schema.NonEmptyString,
+  generation: Schema.Int,
+  provider: Schema.NonEmptyString,
+  issuer: Schema.optionalKey(Schema.String),
+  tokenEndpoint: Schema.NonEmptyString,
+  resource: Schema.optionalKey(Schema.String),
+  client: Client,
+  tokens: Tokens,
+  reuse: Schema.Struct({ class: ReuseClass, graceMillis: Schema.Finite }),
+  ticket: Schema.optionalKey(Ticket),
+  pause: Schema.optionalKey(Pause),
+  verdict: Schema.optionalKey(Verdict),
+  /** How many forced refreshes in a row led here; paces a resource server that refuses every token it is shown. */
+  forced: Schema.Int,
+})
+export type Credential = typeof Credential.Type
+
+/** The stored form: JSON text with the secrets in clear. Only stores call these. */
+const Stored = Schema.fromJsonString(Credential)
+export const encode = Schema.encodeSync(Stored)
+export const decode = Schema.decodeUnknownResult(Stored)

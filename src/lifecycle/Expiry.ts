@@ -1,0 +1,66 @@
+/**
+ * From what a server says about a token's life to an `Expiry`, each odd spelling decided explicitly.
+ *
+ * | `expires_in` | decision | why |
+ * |---|---|---|
+ * | a positive number | Known | RFC 6749 §5.1 |
+ * | a numeric string | Known | seen at several servers; the meaning is plain |
+ * | more than 366 days | read as milliseconds | no server grants that many seconds, some send milliseconds (Fiserv) |
+ * | 0, negative, NaN, Infinity, another type | as if missing | a token that is dead on arrival would be refreshed in a loop |
+ * | missing, and the token is a JWT with `exp` | Known, from `exp` | RFC 7519 §4.1.4 |
+ * | missing | Unknown: used until refused | Salesforce and others never tell |
+ * | a JWT's `exp` about 1000 times nearer than `expires_in` | `exp` | the number was milliseconds |
+ */
+import type { Expiry } from "./freshness.ts"
+
+const longestLifetimeSeconds = 366 * 86_400
+
+/** The `exp` claim of a JWT in epoch milliseconds, without any check of its signature: we only read our own token. */
+export const jwtExpiry = (token: string): number | undefined => {
+  const payload = token.split(".")[1]
+  if (payload === undefined || token.split(".").length !== 3) return undefined
+  try {
+    const exp: unknown = JSON.parse(Buffer.from(payload, "base64url").toString("utf8")).exp
+    return typeof exp === "number" && Number.isFinite(exp) && exp > 0 ? exp * 1000 : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const seconds = (expiresIn: unknown): number | undefined => {
+  const value =
+    typeof expiresIn === "string" && expiresIn.trim() !== "" ? Number(expiresIn) : expiresIn
+  return typeof value === "number" && Number.isFinite(value) && value > 0 ? value : undefined
+}
+
+/**
+ * The expiry of a token that a token endpoint has just answered with.
+ *
+ * `expiresIn` is the raw member of the answer, `now` the instant the answer arrived (epoch milliseconds).
+ */
+export const fromTokenResponse = (expiresIn: unknown, accessToken: string, now: number): Expiry => {
+  const told = seconds(expiresIn)
+  const exp = jwtExpiry(accessToken)
+  const known = (lifetimeMillis: number): Expiry => ({ _tag: "Known", at: now + lifetimeMillis, lifetimeMillis })
+  if (told === undefined) return exp === undefined || exp <= now ? { _tag: "Unknown" } : known(exp - now)
+  if (exp !== undefined && exp > now && told > ((exp - now) / 1000) * 500) return known(exp - now)
+  return known(told > longestLifetimeSeconds ? told : told * 1000)
+}
+
+/**
+ * The expiry of a token from an imported document: RFC 3339 text or epoch seconds, or absent (then a JWT's `exp`).
+ * `undefined` means the value was there and could not be understood. Epoch milliseconds are told apart by their size.
+ */
+export const fromDocument = (expiresAt: unknown, accessToken: string): Expiry | undefined => {
+  if (expiresAt === undefined || expiresAt === null) {
+    const exp = jwtExpiry(accessToken)
+    return exp === undefined ? { _tag: "Unknown" } : { _tag: "Known", at: exp }
+  }
+  const numeric = typeof expiresAt === "string" && /^\d+(\.\d+)?$/.test(expiresAt.trim()) ? Number(expiresAt) : expiresAt
+  if (typeof numeric === "number") {
+    if (!Number.isFinite(numeric) || numeric < 0) return undefined
+    return { _tag: "Known", at: Math.round(numeric > 1e11 ? numeric : numeric * 1000) }
+  }
+  const parsed = typeof numeric === "string" && /^\d{4}-\d{2}-\d{2}[Tt ]/.test(numeric) ? Date.parse(numeric) : Number.NaN
+  return Number.isNaN(parsed) ? undefined : { _tag: "Known", at: parsed }
+}

@@ -1,0 +1,143 @@
+/**
+ * The rules of the refresh protocol as predicates over what is known at one instant. The statechart names them; here
+ * they are decided. Everything is a pure function of the context, so each can be read, tested and explored alone.
+ */
+import type { DeadReason } from "./Credential.ts"
+import type { TicketView, View } from "./View.ts"
+
+export interface Context {
+  readonly view: View
+  /** The newest generation whose access token a resource server refused in this process; 0 when none was. */
+  readonly refused: number
+  /** Somebody waits for an answer, and the longest validity they asked for. */
+  readonly waiting: boolean
+  readonly minValidity: number
+  /** The ticket of this process whose exchange ended without an answer: nobody is at work on it any more. */
+  readonly vanished: string | undefined
+  /** Refresh without being asked, as a process that stays alive does. A short command waits to be asked. */
+  readonly background: boolean
+  /** This process's own pause, after a failure that could not be shared through the store or a token refused at once. */
+  readonly pauseUntil: number
+  /** The pause and the verdict that are being written; they are facts only once the store has them. */
+  readonly outcome: { readonly pauseUntil: number; readonly failures: number; readonly reason: DeadReason | undefined }
+}
+
+/** More than this between winning the ticket and sending means the process was paused: look again before sending. */
+export const longestHesitationMillis = 2_000
+
+/** How long until a write that the store did not take is tried again. */
+export const storeRetryMillis = 1_000
+
+/** How often a process that waits for another's exchange looks at the store, when no change is announced. */
+const followMillis = (waited: number): number => Math.min(500, Math.max(25, waited / 4))
+
+/** Before a grace window closes, so that the second presentation arrives inside it. */
+const graceReserveMillis = 2_000
+
+export const nothingToWrite = { pauseUntil: 0, failures: 0, reason: undefined }
+
+export const refusedNow = ({ refused, view }: Context): boolean => view.generation > 0 && refused >= view.generation
+
+/** The token may be handed out. A verdict on the refresh token does not take a working access token away (I5). */
+export const usable = (context: Context, now: number): boolean =>
+  now < context.view.usableUntil && !refusedNow(context)
+
+/** Usable for as long as the callers want it, as far as the server grants so much at all. */
+export const enough = (context: Context, now: number): boolean =>
+  usable(context, now) &&
+  context.view.expiresAt - now >= Math.min(context.minValidity, context.view.longestMinValidity)
+
+/** Outside the window, nobody refused it, and long enough for whoever asks: no reason to spend a refresh token. */
+export const fresh = (context: Context, now: number): boolean => enough(context, now) && now < context.view.refreshAt
+
+export const hopeless = ({ view }: Context): boolean => view.verdict !== undefined || !view.canRefresh
+
+export const deadReason = ({ view }: Context): DeadReason => view.verdict ?? "noRefreshToken"
+
+/** Somebody, perhaps this process earlier, presented the refresh token and the store does not know the outcome. */
+const openTicket = ({ view }: Context): TicketView | undefined => view.ticket
+
+/** No answer to the presentation can arrive any more. */
+const drained = (ticket: TicketView, now: number): boolean => ticket.holderGone || now >= ticket.drainedAt
+
+/** A live holder is at work and its answer can still come: wait for it, never race it. */
+export const following = (context: Context, now: number): boolean => {
+  const ticket = openTicket(context)
+  return ticket !== undefined && ticket.id !== context.vanished && !ticket.holderGone && now < ticket.drainedAt
+}
+
+/**
+ * When the refresh token in doubt may be presented a second time; `Infinity` for never. Facts: refresh-protocol §4.8.
+ *
+ * While the access token works there is nothing to gain from a gamble, so a strict server is not asked. A known grace
+ * window is used while it is open. Once no usable token is left a second presentation has nothing to lose.
+ */
+export const secondTryAt = (context: Context, now: number): number => {
+  const ticket = openTicket(context)
+  if (ticket === undefined || ticket.attempt === 2) return Infinity
+  const { view } = context
+  const over = ticket.holderGone ? ticket.issuedAt : ticket.drainedAt
+  const atTheEnd = refusedNow(context) ? over : Math.max(over, view.usableUntil)
+  switch (view.reuse) {
+    case "notRotating":
+    case "untilSuccessorUsed":
+      return over
+    case "idempotent":
+    case "fork":
+      // The window counts from the server's first use, which was no earlier than our ticket.
+      return Math.max(over, now) < ticket.issuedAt + view.graceMillis - graceReserveMillis ? over : atTheEnd
+    case "rejectOnly":
+    case "strict":
+      return atTheEnd
+  }
+}
+
+/** In doubt, and the moment for the second presentation has not come. */
+export const doubting = (context: Context, now: number): boolean =>
+  openTicket(context) !== undefined && now < secondTryAt(context, now) && !lost(context, now)
+
+/** Both presentations went unanswered and nothing usable is left: the rotation is lost, and only a person helps. */
+export const lost = (context: Context, now: number): boolean => {
+  const ticket = openTicket(context)
+  return ticket?.attempt === 2 && drained(ticket, now) && !usable(context, now)
+}
+
+/** Nobody holds the token for being refused right after it was minted: that is the resource server's trouble. */
+const forcedPause = (context: Context): number =>
+  refusedNow(context) && context.view.forced > 0
+    ? context.view.obtainedAt + Math.min(600_000, 10_000 * 2 ** (context.view.forced - 1))
+    : 0
+
+export const pausedUntil = (context: Context): number =>
+  Math.max(context.view.pauseUntil, context.pauseUntil, forcedPause(context))
+
+export const pausing = (context: Context, now: number): boolean => now < pausedUntil(context)
+
+/** A refresh is due and somebody wants it: a caller waits, or this process keeps tokens fresh on its own. */
+export const wanted = (context: Context, now: number): boolean =>
+  context.background || (context.waiting && !enough(context, now))
+
+/** The forced-refresh count that the successor will carry. A refusal long after minting starts a new count. */
+export const forcedNext = (context: Context, now: number): number =>
+  refusedNow(context) ? (now - context.view.obtainedAt < 600_000 ? context.view.forced + 1 : 1) : 0
+
+/** While another process exchanges: soon, and less often the longer it takes. */
+export const followAt = (context: Context, now: number): number =>
+  now + followMillis(now - (openTicket(context)?.issuedAt ?? now))
+
+/** The next instant at which a doubt may look different: a second try, the token's end, or the last answer's end. */
+export const doubtAt = (context: Context, now: number): number => {
+  const ticket = openTicket(context)
+  const last = ticket?.attempt === 2 && now < ticket.drainedAt ? ticket.drainedAt : Infinity
+  return Math.min(secondTryAt(context, now), usable(context, now) ? context.view.usableUntil : Infinity, last)
+}
+
+/** The end of the pause, or of the token, whichever comes first. */
+export const pauseAt = (context: Context, now: number): number =>
+  usable(context, now) ? Math.min(pausedUntil(context), context.view.usableUntil) : pausedUntil(context)
+
+/** Exponential from one second to five minutes, with half of it jittered; a server's `Retry-After` is a lower bound. */
+export const backoffUntil = (now: number, failures: number, retryAt: number, jitter: number): number => {
+  const pause = Math.min(300_000, 1_000 * 2 ** Math.min(failures, 20))
+  return Math.max(retryAt, now + pause * (0.5 + jitter / 2))
+}
