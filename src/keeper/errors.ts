@@ -1,0 +1,31 @@
+/**
+ * What a caller can be told instead of a token. Permanence is the type: only `SignInRequired` needs a person, and only
+ * `TemporarilyUnavailable` and `StoreUnavailable` get better by themselves. No message ever contains a secret.
+ */
+import * as Schema from "effect/Schema"
+import { DeadReason } from "../lifecycle/Credential.ts"
+import type { StoreUnavailable } from "../store/CredentialStore.ts"
+
+/** No usable token, and no way to one without a person. `since` in epoch milliseconds. */
+export class SignInRequired extends Schema.TaggedError<SignInRequired>()("SignInRequired", {
+  name: Schema.String,
+  reason: DeadReason,
+  since: Schema.Finite,
+  /** The command that brings it back. */
+  advice: Schema.String,
+  message: Schema.String,
+}) {}
+
+/** No usable token now, for a reason that passes. `retryAt` in epoch milliseconds. */
+export class TemporarilyUnavailable extends Schema.TaggedError<TemporarilyUnavailable>()("TemporarilyUnavailable", {
+  name: Schema.String,
+  retryAt: Schema.Finite,
+  message: Schema.String,
+}) {}
+
+export class CredentialNotFound extends Schema.TaggedError<CredentialNotFound>()("CredentialNotFound", {
+  name: Schema.String,
+  message: Schema.String,
+}) {}
+
+export type TokenError = SignInRequired | TemporarilyUnavailable | StoreUnavailable | CredentialNotFound
