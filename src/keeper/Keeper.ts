@@ -44,9 +44,12 @@ export interface Handle {
   readonly name: string
   /** A token that works now, refreshed first when it has to be. */
   readonly access: (options?: TokenOptions) => Effect.Effect<Access, TokenError>
-  /** The token if one is at hand: synchronous and without any I/O, so it may be `undefined` before the first `access`. */
-  readonly peek: () => string | undefined
-  /** A resource server answered 401 to `token`. Another token that may work: a newer one, or a refreshed one. */
+  /**
+   * The token if one is at hand that lives `minValidity` milliseconds longer (default 0): synchronous and without any
+   * I/O, so it is `undefined` before the first `access`.
+   */
+  readonly peek: (minValidity?: number) => string | undefined
+  /** A resource server answered 401 to `token` (or to the token with this fingerprint). Another token that may work: a newer one, or a refreshed one. */
   readonly refused: (token: string) => Effect.Effect<Access, TokenError>
 }
 

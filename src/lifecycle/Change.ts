@@ -29,8 +29,22 @@ const without = (credential: Credential, ...keys: ReadonlyArray<"ticket" | "paus
 }
 
 /** The ticket that attempt 2 leaves behind when it was answered without being consumed: still the doubt of attempt 1. */
-const backToFirst = (ticket: Ticket): Ticket | undefined =>
-  ticket.first && { ...ticket.first, attempt: 1 }
+const backToFirst = (ticket: Ticket): Ticket | undefined => ticket.first && { ...ticket.first, attempt: 1 }
+
+const claimed = (current: Credential, ticket: Ticket, after: string | undefined): Credential | undefined => {
+  if (current.verdict !== undefined) return undefined
+  if (ticket.attempt === 1) return current.ticket === undefined ? { ...current, ticket } : undefined
+  if (current.ticket?.attempt !== 1 || current.ticket.id !== after) return undefined
+  const { attempt: _, ...first } = current.ticket
+  return { ...current, ticket: { ...ticket, first } }
+}
+
+/** What RFC 6749 lets a server leave out stays as it was: the refresh token (§6) and an unchanged scope (§5.1). */
+const succeeding = (old: Tokens, next: Tokens): Tokens => ({
+  ...(old.refreshToken && { refreshToken: old.refreshToken }),
+  ...(old.scope !== undefined && { scope: old.scope }),
+  ...next,
+})
 
 /**
  * The record after `change`, or `undefined` when its guard does not hold. `current` is what is stored now, with the
@@ -41,20 +55,13 @@ export const apply = (current: Credential | undefined, newest: number, change: C
   if (change._tag === "Put") return { ...change.credential, generation: newest + 1 }
   if (current === undefined || current.generation !== change.generation) return undefined
   switch (change._tag) {
-    case "Claim": {
-      const free = change.ticket.attempt === 1
-        ? current.ticket === undefined
-        : current.ticket?.attempt === 1 && current.ticket.id === change.after
-      return free && current.verdict === undefined ? { ...current, ticket: change.ticket } : undefined
-    }
+    case "Claim":
+      return claimed(current, change.ticket, change.after)
     case "Commit":
       return {
         ...without(current, "ticket", "pause", "verdict"),
         generation: current.generation + 1,
-        // RFC 6749 §6: a server that does not rotate omits the refresh token, and the old one stays good.
-        tokens: current.tokens.refreshToken !== undefined && change.tokens.refreshToken === undefined
-          ? { ...change.tokens, refreshToken: current.tokens.refreshToken }
-          : change.tokens,
+        tokens: succeeding(current.tokens, change.tokens),
         forced: change.forced,
       }
     case "Release": {

@@ -59,8 +59,13 @@ const absorb = (context: Context, event: Event): Context => {
       // A store that answers with an older generation than one already seen was read before the newer one was written.
       return event.view.generation < context.view.generation
         ? context
-        : { ...context, view: event.view, pauseUntil: event.view.generation > context.view.generation ? 0 : context.pauseUntil }
+        : {
+            ...context,
+            view: event.view,
+            pauseUntil: event.view.generation > context.view.generation ? 0 : context.pauseUntil,
+          }
     case "Claimed":
+      return { ...context, view: event.view, outcome: Rules.nothingToWrite }
     case "Granted":
       return { ...context, view: event.view }
     case "Unavailable":
@@ -78,7 +83,8 @@ const absorb = (context: Context, event: Event): Context => {
         // A second presentation that is refused means that the first one was consumed and its answer lost.
         outcome: {
           ...Rules.nothingToWrite,
-          reason: context.view.ticket?.attempt === 2 && event.reason !== "clientRejected" ? "lostInRotation" : event.reason,
+          reason:
+            context.view.ticket?.attempt === 2 && event.reason !== "clientRejected" ? "lostInRotation" : event.reason,
         },
       }
     case "StoreFailed":
@@ -98,7 +104,8 @@ const ask =
   ({ context, event }: Args): boolean =>
     question(absorb(context, event), event.now)
 
-const ours = ({ context, event }: Args): boolean => "generation" in event && event.generation === context.view.generation
+const ours = ({ context, event }: Args): boolean =>
+  "generation" in event && event.generation === context.view.generation
 
 /** A named command: nothing happens here, the name and the parameters leave the machine as data. */
 const command =
@@ -188,18 +195,19 @@ const wake = (at: (context: Context, now: number) => number) =>
 
 const atWindow = wake(({ view }) => view.refreshAt)
 const atEnd = wake(({ view }) => view.usableUntil)
+const atFollow = wake(Rules.followAt)
 const atPause = wake(Rules.pauseAt)
 const atDoubt = wake(Rules.doubtAt)
 const soon = wake((_, now) => now + Rules.storeRetryMillis)
-const never = wake(() => Infinity)
+const never = { type: "wake", params: { at: Infinity } } as const
 
 /** The questions that a resting credential answers, in this order, whatever it has just heard. */
 const weigh = [
   { guard: "fresh", target: "#valid", actions: ["absorb", serve, "answered", atWindow] },
   { guard: "no way on, usable", target: "#ending", actions: ["absorb", serve, "answered", atEnd] },
   { guard: "no way on", target: "#dead", actions: ["absorb", refuse, "answered", never] },
-  { guard: "another is exchanging, enough", target: "#following", actions: ["absorb", serve, "answered", wake(Rules.followAt)] },
-  { guard: "another is exchanging", target: "#following", actions: ["absorb", wake(Rules.followAt)] },
+  { guard: "another is exchanging, enough", target: "#following", actions: ["absorb", serve, "answered", atFollow] },
+  { guard: "another is exchanging", target: "#following", actions: ["absorb", atFollow] },
   { guard: "lost", target: "#recording", actions: ["absorb", "despair", condemn] },
   { guard: "in doubt, usable", target: "#doubting", actions: ["absorb", serve, "answered", atDoubt] },
   { guard: "in doubt", target: "#doubting", actions: ["absorb", postpone(Rules.doubtAt), "answered", atDoubt] },
@@ -217,31 +225,35 @@ export const machine = kit.createMachine({
   id: "credential",
   context: unseen,
   initial: "dead",
-  on: { Asked: weigh, Refused: weigh, Looked: weigh, Woke: weigh, Superseded: weigh, Stored: weigh, StoreFailed: weigh },
+  on: {
+    Asked: weigh,
+    Refused: weigh,
+    Looked: weigh,
+    Woke: weigh,
+    Superseded: weigh,
+    Stored: weigh,
+    StoreFailed: weigh,
+  },
   states: {
-    /** Outside the refresh window: the token, with no network, no lock and no disk. */
-    valid: { id: "valid" },
-    /** A refresh is wanted and nobody waits for it. */
+    valid: { id: "valid", description: "Outside the refresh window: the token, with no network, no lock and no disk." },
     expiring: {
       initial: "due",
+      description: "A refresh is wanted and nobody waits for it.",
       states: {
-        /** Inside the window, in a process that refreshes only for a caller. */
-        due: { id: "due" },
-        /** The token has ended, and nobody has asked since. */
-        lapsed: { id: "lapsed" },
-        /** A refresh failed for a passing reason; the token still works. */
-        pausing: { id: "pausing" },
-        /** The token works to its end, and no other will follow without a person. */
-        ending: { id: "ending" },
+        due: { id: "due", description: "Inside the window, in a process that refreshes only for a caller." },
+        lapsed: { id: "lapsed", description: "The token has ended, and nobody has asked since." },
+        pausing: { id: "pausing", description: "A refresh failed for a passing reason; the token still works." },
+        ending: { id: "ending", description: "The token works to its end, and no other will follow without a person." },
       },
     },
-    /** Somebody is exchanging, or nobody can yet. The token while it still works, else callers wait or are told when. */
     refreshing: {
       initial: "busy",
+      description:
+        "Somebody is exchanging, or nobody can yet. The token while it still works, else callers wait or are told when.",
       states: {
-        /** This process has something under way and listens to its answer. */
         busy: {
           initial: "claiming",
+          description: "This process has something under way and listens to its answer.",
           on: {
             Asked: [{ guard: "enough", actions: ["absorb", serve, "answered"] }, { actions: "absorb" }],
             Refused: [{ guard: "enough", actions: ["absorb", serve, "answered"] }, { actions: "absorb" }],
@@ -251,6 +263,7 @@ export const machine = kit.createMachine({
           states: {
             claiming: {
               id: "claiming",
+              description: "Asking the store for the right to present this generation's refresh token.",
               on: {
                 Claimed: [
                   // The process was paused after it won the ticket: its turn may be over, so it sends nothing.
@@ -261,6 +274,7 @@ export const machine = kit.createMachine({
             },
             exchanging: {
               id: "exchanging",
+              description: "The refresh token has been handed to the network, once.",
               on: {
                 Granted: { guard: "ours", target: "committing", actions: ["absorb", commit] },
                 Denied: { guard: "ours", target: "recording", actions: ["absorb", condemn] },
@@ -271,18 +285,18 @@ export const machine = kit.createMachine({
                 StoreFailed: ignored,
               },
             },
-            /** The new token is in memory and not yet stored: no caller sees it before it is. */
             committing: {
               id: "committing",
+              description: "The new token is in memory and not yet stored: no caller sees it before it is.",
               on: {
                 Asked: { actions: "absorb" },
                 Refused: { actions: "absorb" },
                 StoreFailed: { target: "#holding", actions: [serve, "answered", soon] },
               },
             },
-            /** The outcome of an exchange that brought no token is being written down. */
             recording: {
               id: "recording",
+              description: "The outcome of an exchange that brought no token is being written down.",
               on: {
                 StoreFailed: [
                   { guard: "usable", target: "#unrecorded", actions: ["absorb", serve, "answered", soon] },
@@ -292,9 +306,9 @@ export const machine = kit.createMachine({
             },
           },
         },
-        /** The store does not take the new token: it is served from memory until the store does. */
         holding: {
           id: "holding",
+          description: "The store does not take the new token: it is served from memory until the store does.",
           on: {
             Asked: { actions: ["absorb", serve, "answered"] },
             Refused: { actions: ["absorb", serve, "answered"] },
@@ -302,9 +316,9 @@ export const machine = kit.createMachine({
             Woke: { target: "#committing", actions: commit },
           },
         },
-        /** The store does not take the outcome: it is written as soon as it can be. */
         unrecorded: {
           id: "unrecorded",
+          description: "The store does not take the outcome: it is written as soon as it can be.",
           on: {
             Asked: [
               { guard: "usable", actions: ["absorb", serve, "answered"] },
@@ -318,16 +332,16 @@ export const machine = kit.createMachine({
             ],
           },
         },
-        /** Another process holds the ticket and is at work. */
-        following: { id: "following", on: { Woke: { actions: [look, wake(Rules.followAt)] } } },
-        /** No usable token, and the server or the network said: later. */
-        backingOff: { id: "backingOff" },
-        /** The refresh token was sent and nobody knows what became of it. */
-        doubting: { id: "doubting" },
+        following: {
+          id: "following",
+          description: "Another process holds the ticket and is at work.",
+          on: { Woke: { actions: [look, atFollow] } },
+        },
+        backingOff: { id: "backingOff", description: "No usable token, and the server or the network said: later." },
+        doubting: { id: "doubting", description: "The refresh token was sent and nobody knows what became of it." },
       },
     },
-    /** No usable token and no way to one without a person. */
-    dead: { id: "dead" },
+    dead: { id: "dead", description: "No usable token and no way to one without a person." },
   },
 })
 

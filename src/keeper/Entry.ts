@@ -1,0 +1,86 @@
+/**
+ * What one Keeper holds in memory of one credential: small while the token is valid, because a process may hold a
+ * million of them. The stored record is kept only while an exchange is under way.
+ */
+import type * as Deferred from "effect/Deferred"
+import * as Redacted from "effect/Redacted"
+import type { Credential, Verdict } from "../lifecycle/Credential.ts"
+import { effectiveMinValidity, usableUntil } from "../lifecycle/freshness.ts"
+import { initial, type State } from "../lifecycle/machine.ts"
+import type { StoreUnavailable } from "../store/CredentialStore.ts"
+import type { Access } from "./Keeper.ts"
+import type { TokenError } from "./errors.ts"
+import type { Sleeper } from "./WakeQueue.ts"
+
+/** A token at hand, immutable, so that the hot path is two comparisons. Instants in epoch milliseconds. */
+export interface Cell {
+  readonly token: string
+  readonly generation: number
+  readonly tokenType: string
+  readonly scope: string | undefined
+  readonly expiresAt: number
+  readonly usableUntil: number
+  /** The longest `minValidity` that is honoured for this token. */
+  readonly longestMinValidity: number
+}
+
+export const cellOf = ({ generation, tokens }: Credential): Cell => ({
+  token: Redacted.value(tokens.accessToken),
+  generation,
+  tokenType: tokens.tokenType,
+  scope: tokens.scope,
+  expiresAt: tokens.expiry._tag === "Known" ? tokens.expiry.at : Infinity,
+  usableUntil: usableUntil(tokens),
+  longestMinValidity: effectiveMinValidity(tokens, Infinity),
+})
+
+/** The cell's answer to a caller: the token if it lives as long as they want. The same rule as `freshness.satisfies`. */
+export const offers = (cell: Cell, now: number, minValidity: number): boolean =>
+  now < cell.usableUntil && cell.expiresAt - now >= Math.min(minValidity, cell.longestMinValidity)
+
+export const accessOf = (cell: Cell, note: string | undefined): Access => ({
+  token: Redacted.make(cell.token, { label: "access token" }),
+  tokenType: cell.tokenType,
+  expiresAt: Number.isFinite(cell.expiresAt) ? cell.expiresAt : undefined,
+  generation: cell.generation,
+  scope: cell.scope,
+  note,
+})
+
+/** An exchange under way: the record that holds our ticket, and then its successor until the store has it. */
+export interface Flight {
+  readonly credential: Credential
+  readonly successor: Credential | undefined
+}
+
+export interface Entry extends Sleeper {
+  readonly name: string
+  state: State
+  /** The token of the stored generation, or of its successor while the store does not take it. */
+  cell: Cell | undefined
+  /** The store has been read, and it has this name. */
+  known: boolean
+  flight: Flight | undefined
+  verdict: Verdict | undefined
+  /** What went wrong last, for people. Never contains a secret. */
+  trouble: string | undefined
+  storeTrouble: StoreUnavailable | undefined
+  waiters: Set<Deferred.Deferred<Access, TokenError>> | undefined
+  /** Events that arrived while one was being carried out, in order. */
+  inbox: Array<Parameters<typeof import("../lifecycle/machine.ts").decide>[1]> | undefined
+}
+
+export const make = (name: string, background: boolean): Entry => ({
+  name,
+  state: initial(background),
+  cell: undefined,
+  known: false,
+  flight: undefined,
+  verdict: undefined,
+  trouble: undefined,
+  storeTrouble: undefined,
+  waiters: undefined,
+  inbox: undefined,
+  wakeAt: Infinity,
+  slot: -1,
+})

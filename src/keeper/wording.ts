@@ -1,0 +1,70 @@
+/**
+ * What people are told: what happened, to which credential, and the command to run next. One place, so that the library,
+ * the command line and the proxy say the same. No secret can reach it: it sees names, reasons and instants only.
+ */
+import * as DateTime from "effect/DateTime"
+import type { DeadReason, Verdict } from "../lifecycle/Credential.ts"
+import type { StoreUnavailable } from "../store/CredentialStore.ts"
+import { CredentialNotFound, SignInRequired, TemporarilyUnavailable } from "./errors.ts"
+
+const reasons: Record<DeadReason, string> = {
+  rejected: "the server no longer accepts the refresh token",
+  expired: "the refresh token has expired",
+  reused: "the refresh token was used twice, so the server revoked the grant",
+  revoked: "the grant was revoked",
+  lostInRotation: "the answer to a refresh was lost, and with it the new refresh token",
+  noRefreshToken: "the access token has ended and the grant has no refresh token",
+  clientRejected: "the server does not accept this client; the refresh token itself may still be good",
+  signedOut: "it was signed out",
+}
+
+const instant = (at: number): string => DateTime.formatIso(DateTime.makeUnsafe(at)).replace(/\.\d+Z$/, "Z")
+
+export const deadWords = (reason: DeadReason): string => reasons[reason]
+
+export const signInAdvice = (name: string): string => `tokenkeep import FILE --name ${name}`
+
+export const signInRequired = (
+  name: string,
+  reason: DeadReason,
+  since: number,
+  verdict: Verdict | undefined
+): SignInRequired =>
+  new SignInRequired({
+    name,
+    reason,
+    since,
+    advice: signInAdvice(name),
+    message:
+      `${name}: a person must sign in again: ${reasons[reason]}` +
+      `${verdict?.code === undefined ? "" : ` (${verdict.code})`}, since ${instant(since)}` +
+      `${verdict?.by === undefined ? "" : `, found by ${verdict.by}`}. Next: ${signInAdvice(name)}`,
+  })
+
+export const temporarilyUnavailable = (
+  name: string,
+  retryAt: number,
+  trouble: string | undefined
+): TemporarilyUnavailable =>
+  new TemporarilyUnavailable({
+    name,
+    retryAt,
+    message: `${name}: no usable token now: ${trouble ?? "a refresh is under way"}. Try again at ${instant(retryAt)}`,
+  })
+
+export const notFound = (name: string): CredentialNotFound =>
+  new CredentialNotFound({
+    name,
+    message: `${name}: no such credential. See what there is: tokenkeep list. Bring it in: ${signInAdvice(name)}`,
+  })
+
+/** Why a caller was served an older token than it should get by now. */
+export const staleNote = (name: string, trouble: string, usableUntil: number): string =>
+  `${name}: ${trouble}; serving the token at hand${Number.isFinite(usableUntil) ? `, good until ${instant(usableUntil)}` : ""}`
+
+export const endingNote = (name: string, reason: DeadReason, usableUntil: number): string =>
+  `${name}: the token at hand works${Number.isFinite(usableUntil) ? ` until ${instant(usableUntil)}` : ""}, ` +
+  `but no other will follow: ${reasons[reason]}. Next: ${signInAdvice(name)}`
+
+export const unstoredNote = (name: string, trouble: StoreUnavailable): string =>
+  `${name}: the new token is only in this process's memory, because the store does not take it: ${trouble.message}`
