@@ -18,17 +18,19 @@ export interface Cell {
   readonly generation: number
   readonly tokenType: string
   readonly scope: string | undefined
+  readonly resource: string | undefined
   readonly expiresAt: number
   readonly usableUntil: number
   /** The longest `minValidity` that is honoured for this token. */
   readonly longestMinValidity: number
 }
 
-export const cellOf = ({ generation, tokens }: Credential): Cell => ({
+export const cellOf = ({ generation, resource, tokens }: Credential): Cell => ({
   token: Redacted.value(tokens.accessToken),
   generation,
   tokenType: tokens.tokenType,
   scope: tokens.scope,
+  resource,
   expiresAt: tokens.expiry._tag === "Known" ? tokens.expiry.at : Infinity,
   usableUntil: usableUntil(tokens),
   longestMinValidity: effectiveMinValidity(tokens, Infinity),
@@ -44,6 +46,7 @@ export const accessOf = (cell: Cell, note: string | undefined): Access => ({
   expiresAt: Number.isFinite(cell.expiresAt) ? cell.expiresAt : undefined,
   generation: cell.generation,
   scope: cell.scope,
+  resource: cell.resource,
   note,
 })
 

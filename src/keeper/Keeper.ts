@@ -19,6 +19,8 @@ export interface Access {
   readonly expiresAt: number | undefined
   readonly generation: number
   readonly scope: string | undefined
+  /** RFC 8707: the resource the token is for, when the credential is bound to one. */
+  readonly resource: string | undefined
   /** Why this is not a fresh one although one was wanted, in one sentence for a person; absent when all is well. */
   readonly note: string | undefined
 }

@@ -338,7 +338,8 @@ export const make = Effect.fnUntraced(function* (
   // ------------------------------------------------------------------ time
 
   const wakeAt = (entry: Entry, at: number): void => {
-    queue.set(entry, at)
+    // Whole milliseconds, as the clock counts: woken a fraction early, the same wish would stand again at once.
+    queue.set(entry, Math.ceil(at))
     if (queue.earliest() < armedAt) Deferred.doneUnsafe(rearm, Effect.void)
   }
 

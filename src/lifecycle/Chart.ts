@@ -10,6 +10,9 @@ import { machine } from "./machine.ts"
 /** The pseudo-state that stands for the shared list of questions. */
 export const weigh = "weigh"
 
+/** The guard of the last answer, when others were asked before it. */
+const otherwise = "else"
+
 /** One of the answers to an event, in the order in which their guards are asked. */
 export interface Answer {
   readonly guard: string | undefined
@@ -53,15 +56,25 @@ const isAssign = (action: string): boolean => {
 /** A command with its parameters as far as they are the same every time. */
 const spelled = (name: string, params: unknown): string =>
   typeof params === "object" && params !== null
-    ? `${name}(${Object.entries(params).map(([key, value]) => `${key}: ${value}`).join(", ")})`
+    ? `${name}(${Object.entries(params)
+        .map(([key, value]) => `${key}: ${value}`)
+        .join(", ")})`
     : name
 
-const answerOf = (transition: Transition): Answer => {
+const answersOf = (transitions: ReadonlyArray<Transition>): ReadonlyArray<Answer> =>
+  transitions.map((transition, index) => ({ ...answerOf(transition), guard: guardOf(transition, index) }))
+
+const guardOf = ({ guard }: Transition, index: number): string | undefined =>
+  guard === undefined ? (index === 0 ? undefined : otherwise) : String(guard)
+
+/** No event gets past this answer. */
+const always = ({ guard }: Answer): boolean => guard === undefined || guard === otherwise
+
+const answerOf = (transition: Transition): Omit<Answer, "guard"> => {
   const actions = transition.actions.map((action) =>
     typeof action === "object" ? action : { type: String(action), params: undefined },
   )
   return {
-    guard: transition.guard === undefined ? undefined : String(transition.guard),
     target: transition.target?.[0]?.key,
     commands: actions.flatMap(({ type, params }) => (isAssign(type) ? [] : [spelled(type, params)])),
     remembers: actions.some(({ type }) => isAssign(type)),
@@ -73,7 +86,7 @@ const sameAnswers = (left: ReadonlyArray<Answer>, right: ReadonlyArray<Answer>):
 
 /** The machine as data. */
 export const chart = (): Chart => {
-  const [first, ...others] = [...machine.root.transitions.values()].map((list) => list.map(answerOf))
+  const [first, ...others] = [...machine.root.transitions.values()].map(answersOf)
   const questions = first ?? []
   if (!others.every((list) => sameAnswers(list, questions))) throw new Error("the root's events share one list")
 
@@ -81,11 +94,14 @@ export const chart = (): Chart => {
   const folded = (answers: ReadonlyArray<Answer>): ReadonlyArray<Answer> => {
     const own = answers.length - questions.length
     return own >= 0 && sameAnswers(answers.slice(own), questions)
-      ? [...answers.slice(0, own), { guard: undefined, target: weigh, commands: [], remembers: false }]
+      ? [
+          ...answers.slice(0, own),
+          { guard: own === 0 ? undefined : otherwise, target: weigh, commands: [], remembers: false },
+        ]
       : answers
   }
   const heard = (node: Node): ReadonlyMap<string, ReadonlyArray<Answer>> =>
-    new Map([...node.transitions].map(([event, list]) => [event, folded(list.map(answerOf))]))
+    new Map([...node.transitions].map(([event, list]) => [event, folded(answersOf(list))]))
 
   const states: Array<State> = []
   /** `inherited` tells which events are weighed where nobody further in says otherwise. */
@@ -95,7 +111,7 @@ export const chart = (): Chart => {
     for (const [event, answers] of own) {
       if (answers.some(({ target }) => target === weigh)) weighs.add(event)
       // An event that no guard of this state takes goes on to the state around it.
-      else if (answers.some(({ guard }) => guard === undefined)) weighs.delete(event)
+      else if (answers.some(always)) weighs.delete(event)
     }
     const children = Object.values(node.states)
     if (node !== machine.root) {

@@ -1,0 +1,166 @@
+/**
+ * Tokenkeep for programs that do not use Effect: the same Keeper over the default store, with promises.
+ *
+ * ```ts
+ * import { openKeeper } from "tokenkeep/promise"
+ * await using keeper = await openKeeper()
+ * const github = keeper.credential("github")
+ * const response = await github.fetch("https://api.example/x")
+ * ```
+ *
+ * **Gotchas**
+ *
+ * - An open Keeper does not keep the process alive; a call that waits for a token does.
+ * - On SIGTERM and SIGINT an exchange on the wire is finished and stored before the process ends. `process.exit` cannot
+ *   wait for anything: call `close` before it.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { withToken } from "./client/fetch.ts"
+import * as Http from "./exchange/http.ts"
+import * as GrantDocument from "./interop/GrantDocument.ts"
+import { type Access, type Handle, Keeper, type Status } from "./keeper/Keeper.ts"
+import * as Live from "./keeper/live.ts"
+import { currentHome } from "./store/home.ts"
+import * as Sqlite from "./store/sqlite.ts"
+
+export { ForeignResource } from "./client/fetch.ts"
+export { InvalidDocument } from "./interop/GrantDocument.ts"
+export { CredentialNotFound, SignInRequired, TemporarilyUnavailable } from "./keeper/errors.ts"
+export { StoreUnavailable } from "./store/CredentialStore.ts"
+export type { Access, Status }
+
+export interface OpenOptions extends Live.KeeperOptions {
+  /** The folder of the store. Default: `TOKENKEEP_HOME`, or the platform's data folder. */
+  readonly home?: string | undefined
+  /** Finish an exchange on the wire before SIGTERM or SIGINT ends the process. Default true. */
+  readonly handleSignals?: boolean | undefined
+}
+
+export interface TokenOptions {
+  /** How much longer the token should live, in milliseconds; at most half of its lifetime is honoured. Default 0. */
+  readonly minValidity?: number | undefined
+}
+
+/** One credential. All rejections are `SignInRequired`, `TemporarilyUnavailable`, `StoreUnavailable` or `CredentialNotFound`. */
+export interface PromiseCredential {
+  readonly name: string
+  /** A token that works now, refreshed first when it has to be. */
+  readonly token: (options?: TokenOptions) => Promise<string>
+  /** The token if one is at hand; synchronous, no I/O. */
+  readonly peek: () => string | undefined
+  /** A resource server answered 401 to `token`: another token that may work, or a rejection. */
+  readonly refused: (token: string) => Promise<string>
+  /** `fetch` with the token, and one retry after a 401. Rejects with `ForeignResource` for a URL it is not meant for. */
+  readonly fetch: typeof globalThis.fetch
+}
+
+export interface PromiseKeeper extends AsyncDisposable {
+  readonly credential: (name: string) => PromiseCredential
+  /** Takes over a grant in place of whatever the name held. Rejects with `InvalidDocument` naming the wrong fields. */
+  readonly import: (name: string, document: unknown) => Promise<void>
+  /** Forgets the credential on this machine; the grant lives on at the server. */
+  readonly remove: (name: string) => Promise<void>
+  readonly status: (name: string) => Promise<Status>
+  readonly list: () => Promise<ReadonlyArray<Status>>
+  /** Waits for what is on the wire, then lets go of everything. */
+  readonly close: () => Promise<void>
+}
+
+/** A clock whose sleepers do not keep the process alive: a Keeper at rest is no reason for a script not to end. */
+const quietClock = Layer.effect(
+  Clock.Clock,
+  Effect.map(Clock.Clock, (clock): Clock.Clock =>
+    Object.assign(Object.create(clock), {
+      sleep: (duration: Duration.Duration) =>
+        Effect.callback<void>((resume) => {
+          // @effect-diagnostics-next-line globalTimers:off -- this is the clock
+          const timer = setTimeout(() => resume(Effect.void), Math.min(Duration.toMillis(duration), 0x7fffffff))
+          timer.unref()
+          return Effect.sync(() => clearTimeout(timer))
+        }),
+    })
+  )
+)
+
+/** Holds the process while `promise` is pending, and no longer. */
+const held = async <A>(promise: Promise<A>): Promise<A> => {
+  // @effect-diagnostics-next-line globalTimers:off -- nothing is timed: the handle alone keeps the event loop open
+  const handle = setInterval(() => {}, 0x7fffffff)
+  try {
+    return await promise
+  } finally {
+    clearInterval(handle)
+  }
+}
+
+const signals = ["SIGINT", "SIGTERM"] as const
+
+/** Opens the default store and the Keeper over it. Rejects with `StoreUnavailable`. */
+export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeeper> => {
+  const runtime = ManagedRuntime.make(
+    Live.layer(options).pipe(
+      Layer.provide([Sqlite.layer({ home: options.home ?? currentHome() }), Http.layer]),
+      Layer.provide(quietClock)
+    )
+  )
+  const run = <A, E>(effect: Effect.Effect<A, E, Keeper>) => held(runtime.runPromise(effect))
+  const keeper = await run(Keeper.asEffect())
+
+  let closed: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    for (const signal of signals) process.removeListener(signal, onSignal)
+    return (closed ??= held(runtime.dispose()))
+  }
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const alone = process.listenerCount(signal) === 1
+    // Whoever else listens decides when the process ends; alone, it ends as it would have without us, only later.
+    void close().finally(() => alone && process.kill(process.pid, signal))
+  }
+  if (options.handleSignals ?? true) for (const signal of signals) process.on(signal, onSignal)
+
+  return {
+    credential: (name) => promiseCredential(keeper.credential(name), run),
+    import: async (name, document) => {
+      const now = await run(Clock.currentTimeMillis)
+      await run(keeper.put(Result.getOrThrow(GrantDocument.toCredential(document, name, now))))
+    },
+    remove: (name) => run(keeper.remove(name)),
+    status: (name) => run(keeper.status(name)),
+    list: () => run(keeper.list),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+const promiseCredential = (
+  handle: Handle,
+  run: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>
+): PromiseCredential => {
+  const valueOf = ({ token }: Access) => Redacted.value(token)
+  const refused = async (token: string) => valueOf(await run(handle.refused(token)))
+  return {
+    name: handle.name,
+    token: (options) => {
+      const token = handle.peek(options?.minValidity)
+      return token === undefined ? run(handle.access(options)).then(valueOf) : Promise.resolve(token)
+    },
+    peek: () => handle.peek(),
+    refused,
+    fetch: withToken(
+      {
+        token: async () => {
+          const access = await run(handle.access())
+          return { token: valueOf(access), resource: access.resource }
+        },
+        refused,
+      },
+      (input, init) => globalThis.fetch(input, init)
+    ),
+  }
+}

@@ -1,0 +1,103 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as fc from "fast-check"
+import { apply, type Change } from "../../src/lifecycle/Change.ts"
+import * as Credential from "../../src/lifecycle/Credential.ts"
+import { credential, tokens } from "./credentials.ts"
+
+const holder = { instance: "p", host: "h", bootId: "b", pid: 1, startedAt: "1", label: "test" }
+const ticket = (id: string, attempt: 1 | 2 = 1): Credential.Ticket => ({ id, attempt, holder, issuedAt: 1, drainedAt: 2 })
+const claim = (id: string, attempt: 1 | 2 = 1, after?: string): Change => ({
+  _tag: "Claim",
+  generation: 1,
+  ticket: ticket(id, attempt),
+  after,
+})
+const next = tokens({ accessToken: Redacted.make("access-2"), refreshToken: Redacted.make("refresh-2") })
+
+describe("a ticket", () => {
+  it("is won once per generation", () => {
+    const won = apply(credential(), 1, claim("a"))
+    assert.strictEqual(won?.ticket?.id, "a")
+    assert.isUndefined(apply(won, 1, claim("b")))
+  })
+  it("cannot be won for a generation that is gone, or a dead one", () => {
+    assert.isUndefined(apply(credential({ generation: 2 }), 2, claim("a")))
+    assert.isUndefined(apply(credential({ verdict: { reason: "rejected", at: 0 } }), 1, claim("a")))
+  })
+  it("is won a second time only after exactly the ticket in doubt, and never a third", () => {
+    const doubtful = apply(credential(), 1, claim("a"))
+    assert.isUndefined(apply(doubtful, 1, claim("b", 2, "x")))
+    const second = apply(doubtful, 1, claim("b", 2, "a"))
+    assert.strictEqual(second?.ticket?.first?.id, "a")
+    assert.isUndefined(apply(second, 1, claim("c", 2, "b")))
+  })
+  it("given back after a second presentation leaves the doubt of the first", () => {
+    const second = apply(apply(credential(), 1, claim("a")), 1, claim("b", 2, "a"))
+    const back = apply(second, 1, { _tag: "Release", generation: 1, ticketId: "b", pause: undefined })
+    assert.strictEqual(back?.ticket?.id, "a")
+    assert.strictEqual(back?.ticket?.attempt, 1)
+  })
+  it("is given back by its holder only", () => {
+    const won = apply(credential(), 1, claim("a"))
+    assert.isUndefined(apply(won, 1, { _tag: "Release", generation: 1, ticketId: "b", pause: undefined }))
+  })
+})
+
+describe("a commit", () => {
+  const commit: Change = { _tag: "Commit", generation: 1, tokens: next, forced: 0 }
+  it("is guarded by the generation alone: a late winner's token is the truth", () => {
+    const dead = credential({ verdict: { reason: "lostInRotation", at: 0 }, ticket: ticket("somebody else's") })
+    const healed = apply(dead, 1, commit)
+    assert.strictEqual(healed?.generation, 2)
+    assert.isUndefined(healed?.verdict)
+    assert.isUndefined(healed?.ticket)
+    assert.isUndefined(apply(credential({ generation: 2 }), 2, commit))
+  })
+  it("keeps what the server may leave out: refresh token (RFC 6749 §6) and scope (§5.1)", () => {
+    const { refreshToken: _, ...without } = next
+    const kept = apply(credential({ tokens: tokens({ scope: "a b" }) }), 1, { ...commit, tokens: without } as Change)
+    assert.isTrue(Redacted.value(kept!.tokens.refreshToken!) === "refresh-1")
+    assert.strictEqual(kept?.tokens.scope, "a b")
+  })
+})
+
+describe("a verdict", () => {
+  it("never kills a newer generation, and never deletes a token", () => {
+    const verdict: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "rejected", at: 0 } }
+    assert.isUndefined(apply(credential({ generation: 2 }), 2, verdict))
+    assert.isDefined(apply(credential(), 1, verdict)?.tokens.refreshToken)
+  })
+})
+
+const change: fc.Arbitrary<Change> = fc.integer({ min: 1, max: 4 }).chain((generation) =>
+  fc.oneof(
+    fc.record({ _tag: fc.constant("Claim" as const), generation: fc.constant(generation), ticket: fc.constantFrom(ticket("a"), ticket("b"), ticket("c", 2)), after: fc.constantFrom("a", "b", undefined) }),
+    fc.record({ _tag: fc.constant("Commit" as const), generation: fc.constant(generation), tokens: fc.constant(next), forced: fc.constant(0) }),
+    fc.record({ _tag: fc.constant("Release" as const), generation: fc.constant(generation), ticketId: fc.constantFrom("a", "b", "c"), pause: fc.constant(undefined) }),
+    fc.record({ _tag: fc.constant("Condemn" as const), generation: fc.constant(generation), verdict: fc.constant({ reason: "rejected" as const, at: 0 }) })
+  )
+)
+
+it("for any changes: generations grow by one and only with new tokens", () => {
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 30 }), (changes) => {
+      let stored = credential()
+      for (const each of changes) {
+        const after = apply(stored, stored.generation, each)
+        if (after === undefined) continue
+        assert.strictEqual(after.generation - stored.generation, each._tag === "Commit" ? 1 : 0)
+        stored = after
+      }
+    })
+  )
+})
+
+it("the stored form reads back as it was, and a credential prints no secret", () => {
+  const full = credential({ ticket: ticket("a"), tokens: tokens({ scope: "a" }), client: { clientId: "c", clientSecret: Redacted.make("hush"), authMethod: "client_secret_basic" } })
+  const read = Credential.decode(Credential.encode(full))
+  assert.isTrue(Result.isSuccess(read) && Credential.encode(read.success) === Credential.encode(full))
+  const printed = JSON.stringify(full) + String(full.tokens.accessToken)
+  for (const secret of ["access-1", "refresh-1", "hush"]) assert.isFalse(printed.includes(secret))
+})
