@@ -25,7 +25,7 @@ import { apply } from "../lifecycle/Change.ts"
 import type { Credential, DeadReason } from "../lifecycle/Credential.ts"
 import { fingerprint } from "../lifecycle/fingerprint.ts"
 import { jitterOf } from "../lifecycle/freshness.ts"
-import { decide, initial, type State } from "../lifecycle/machine.ts"
+import { decide as realDecide, initial, type State } from "../lifecycle/machine.ts"
 import type { Command, Event, ParamsOf } from "../lifecycle/protocol.ts"
 import { usable } from "../lifecycle/rules.ts"
 import { type View, viewOf } from "../lifecycle/View.ts"
@@ -46,16 +46,20 @@ export interface KeeperOptions {
   readonly callerDeadlineMillis?: number | undefined
   /** How long one exchange may take in all, from connecting to the last byte. Default 20,000. */
   readonly exchangeDeadlineMillis?: number | undefined
+  /** How often a timer looks at the wall clock, which sleep and corrections move under it. Default 30,000. */
+  readonly clockCheckMillis?: number | undefined
 }
 
 /** After the deadline a packet may still be under way: so long until no answer to a presentation can arrive any more. */
 const networkLifetimeMillis = 10_000
 
-/** The longest the timer trusts the clock: after sleep or a clock change the wall clock is looked at again by then. */
-const longestSleepMillis = 30_000
-
 /** Where nobody can say when a token will come, asking again after this long is soon enough. */
 const longestPostponementMillis = 3_600_000
+
+/** The decision function. A simulated world brings one that remembers its answers, and tests bring broken ones. */
+export const Decide = Context.Reference<typeof realDecide>("tokenkeep/keeper/Decide", {
+  defaultValue: () => realDecide,
+})
 
 /** Sees every step of every credential: for tests, traces and histories. It must not throw, and gets no secret. */
 export const Observer = Context.Reference<
@@ -77,11 +81,13 @@ export const make = Effect.fnUntraced(function* (
   const endpoint = yield* TokenEndpoint
   const clock = yield* Clock.Clock
   const processes = yield* Processes
+  const decide = yield* Decide
   const observe = yield* Observer
   const background = options.background ?? true
   const label = options.label ?? "tokenkeep"
   const callerDeadlineMillis = options.callerDeadlineMillis ?? 30_000
   const exchangeDeadlineMillis = options.exchangeDeadlineMillis ?? 20_000
+  const clockCheckMillis = options.clockCheckMillis ?? 30_000
 
   const entries = new Map<string, Entry>()
   const queue = WakeQueue.make<Entry>()
@@ -350,8 +356,10 @@ export const make = Effect.fnUntraced(function* (
         yield* dispatch(entry, { type: "Woke", now: at })
       }
       rearm = Deferred.makeUnsafe<void>()
-      armedAt = Math.min(queue.earliest(), at + longestSleepMillis)
-      yield* Effect.raceFirst(Effect.sleep(Math.max(0, armedAt - at)), Deferred.await(rearm))
+      const earliest = queue.earliest()
+      armedAt = earliest === Infinity ? Infinity : Math.min(earliest, at + clockCheckMillis)
+      const nudged = Deferred.await(rearm)
+      yield* armedAt === Infinity ? nudged : Effect.raceFirst(Effect.sleep(Math.max(0, armedAt - at)), nudged)
     }
   })
 
@@ -411,6 +419,9 @@ export const make = Effect.fnUntraced(function* (
         Effect.ensuring(leave)
       )
       if (Option.isSome(answered)) return answered.value
+      // This process may have stood still meanwhile: what others have stored by now is better than an error (I5).
+      yield* look(entry)
+      if (entry.cell !== undefined && offers(entry.cell, now(), 0)) return accessOf(entry.cell, noteOf(entry))
       const trouble = entry.trouble ?? `the refresh has not come to an end within ${callerDeadlineMillis / 1000} s`
       return yield* Wording.temporarilyUnavailable(entry.name, now() + 1_000, trouble)
     })

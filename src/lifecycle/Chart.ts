@@ -2,8 +2,8 @@
  * The statechart as plain data, read from the machine's own definition. Every picture of it is drawn from this, so no
  * picture can show what the machine does not do.
  *
- * A list of questions that several events of the root share is kept once, as `weigh`: a transition whose target is
- * `weigh` goes through it. Drawn out it would be a hundred arrows that all say the same.
+ * A list of questions that all events of the root share is kept once, as `weigh`: a transition whose target is `weigh`
+ * goes through it. Drawn out it would be a hundred arrows that all say the same.
  */
 import { machine } from "./machine.ts"
 
@@ -53,80 +53,93 @@ const isAssign = (action: string): boolean => {
   return typeof implementation === "function" && Reflect.get(implementation, "type") === "xstate.assign"
 }
 
-/** A command with its parameters as far as they are the same every time. */
-const spelled = (name: string, params: unknown): string =>
-  typeof params === "object" && params !== null
-    ? `${name}(${Object.entries(params)
-        .map(([key, value]) => `${key}: ${value}`)
-        .join(", ")})`
-    : name
+/** A command, with its parameters where they are the same every time. */
+const spelled = (name: string, params: unknown): string => {
+  if (typeof params !== "object" || params === null) return name
+  const values = Object.entries(params).map(([key, value]) => `${key}: ${value}`)
+  return `${name}(${values.join(", ")})`
+}
+
+const guardOf = ({ guard }: Transition, index: number): string | undefined => {
+  if (guard !== undefined) return String(guard)
+  return index === 0 ? undefined : otherwise
+}
 
 const answersOf = (transitions: ReadonlyArray<Transition>): ReadonlyArray<Answer> =>
-  transitions.map((transition, index) => ({ ...answerOf(transition), guard: guardOf(transition, index) }))
-
-const guardOf = ({ guard }: Transition, index: number): string | undefined =>
-  guard === undefined ? (index === 0 ? undefined : otherwise) : String(guard)
+  transitions.map((transition, index) => {
+    const actions = transition.actions.map((action) =>
+      typeof action === "object" ? action : { type: String(action), params: undefined },
+    )
+    return {
+      guard: guardOf(transition, index),
+      target: transition.target?.[0]?.key,
+      commands: actions.flatMap(({ params, type }) => (isAssign(type) ? [] : [spelled(type, params)])),
+      remembers: actions.some(({ type }) => isAssign(type)),
+    }
+  })
 
 /** No event gets past this answer. */
 const always = ({ guard }: Answer): boolean => guard === undefined || guard === otherwise
-
-const answerOf = (transition: Transition): Omit<Answer, "guard"> => {
-  const actions = transition.actions.map((action) =>
-    typeof action === "object" ? action : { type: String(action), params: undefined },
-  )
-  return {
-    target: transition.target?.[0]?.key,
-    commands: actions.flatMap(({ type, params }) => (isAssign(type) ? [] : [spelled(type, params)])),
-    remembers: actions.some(({ type }) => isAssign(type)),
-  }
-}
 
 const sameAnswers = (left: ReadonlyArray<Answer>, right: ReadonlyArray<Answer>): boolean =>
   JSON.stringify(left) === JSON.stringify(right)
 
 /** The machine as data. */
 export const chart = (): Chart => {
-  const [first, ...others] = [...machine.root.transitions.values()].map(answersOf)
-  const questions = first ?? []
-  if (!others.every((list) => sameAnswers(list, questions))) throw new Error("the root's events share one list")
+  const [questions = [], ...others] = [...machine.root.transitions.values()].map(answersOf)
+  if (!others.every((answers) => sameAnswers(answers, questions))) throw new Error("the root's events share one list")
 
-  /** The list of questions at the end of an answer's own guards becomes a step to `weigh`. */
+  /** The questions at the end of an event's own answers become a step to `weigh`. */
   const folded = (answers: ReadonlyArray<Answer>): ReadonlyArray<Answer> => {
     const own = answers.length - questions.length
-    return own >= 0 && sameAnswers(answers.slice(own), questions)
-      ? [
-          ...answers.slice(0, own),
-          { guard: own === 0 ? undefined : otherwise, target: weigh, commands: [], remembers: false },
-        ]
-      : answers
+    if (own < 0 || !sameAnswers(answers.slice(own), questions)) return answers
+    const guard = own === 0 ? undefined : otherwise
+    return [...answers.slice(0, own), { guard, target: weigh, commands: [], remembers: false }]
   }
-  const heard = (node: Node): ReadonlyMap<string, ReadonlyArray<Answer>> =>
-    new Map([...node.transitions].map(([event, list]) => [event, folded(answersOf(list))]))
 
-  const states: Array<State> = []
   /** `inherited` tells which events are weighed where nobody further in says otherwise. */
-  const walk = (node: Node, inside: ReadonlyArray<string>, inherited: ReadonlySet<string>): void => {
-    const own = heard(node)
+  const statesIn = (node: Node, inside: ReadonlyArray<string>, inherited: ReadonlySet<string>): Array<State> => {
+    const own = [...node.transitions].map(([event, list]) => ({ event, answers: folded(answersOf(list)) }))
     const weighs = new Set(inherited)
-    for (const [event, answers] of own) {
+    for (const { answers, event } of own) {
       if (answers.some(({ target }) => target === weigh)) weighs.add(event)
       // An event that no guard of this state takes goes on to the state around it.
       else if (answers.some(always)) weighs.delete(event)
     }
     const children = Object.values(node.states)
-    if (node !== machine.root) {
-      states.push({
-        key: node.key,
-        inside,
-        leaf: children.length === 0,
-        description: node.description ?? "",
-        hears: [...own].map(([event, answers]) => ({ event, answers })),
-        weighs: children.length === 0 ? [...weighs] : [],
-      })
-    }
-    for (const child of children) walk(child, node === machine.root ? [] : [...inside, node.key], weighs)
+    const leaf = children.length === 0
+    const { description = "", key } = node
+    const around = node === machine.root ? [] : [...inside, key]
+    const state = { key, inside, leaf, description, hears: own, weighs: leaf ? [...weighs] : [] }
+    return [...(node === machine.root ? [] : [state]), ...children.flatMap((child) => statesIn(child, around, weighs))]
   }
-  walk(machine.root, [], new Set())
-  const { target } = machine.root.initial
-  return { initial: target[0]?.key ?? "", states, questions, weighed: [...machine.root.transitions.keys()] }
+  return {
+    initial: machine.root.initial.target[0]?.key ?? "",
+    states: statesIn(machine.root, [], new Set()),
+    questions,
+    weighed: [...machine.root.transitions.keys()],
+  }
 }
+
+/** The states directly inside `parent`; the outermost ones when that is `undefined`. */
+export const childrenOf = (of: Chart, parent: string | undefined): ReadonlyArray<State> =>
+  of.states.filter(({ inside }) => inside.at(-1) === parent)
+
+/** The state itself, or the leaves inside it. */
+export const leavesOf = (of: Chart, key: string): ReadonlyArray<State> =>
+  of.states.filter((state) => state.leaf && (state.key === key || state.inside.includes(key)))
+
+/** One way from a state to another. */
+export interface Step {
+  readonly event: string
+  readonly answer: Answer
+  readonly target: string
+}
+
+/** The ways out of a state that do not go through `weigh`. */
+export const stepsOf = (state: State): ReadonlyArray<Step> =>
+  state.hears.flatMap(({ answers, event }) =>
+    answers.flatMap((answer) =>
+      answer.target === undefined || answer.target === weigh ? [] : [{ event, answer, target: answer.target }],
+    ),
+  )

@@ -352,8 +352,11 @@ export interface State {
 }
 export type StateValue = ReturnType<typeof machine.resolveState>["value"]
 
+const unseenInBackground: State = { value: "dead", context: { ...unseen, background: true } }
+const unseenOnDemand: State = { value: "dead", context: unseen }
+
 /** A credential that this process has not looked at yet. */
-export const initial = (background: boolean): State => ({ value: "dead", context: { ...unseen, background } })
+export const initial = (background: boolean): State => (background ? unseenInBackground : unseenOnDemand)
 
 /** The pure step: the next state and the commands, in the order in which they are to be carried out. */
 export const decide = (state: State, event: Event): readonly [State, ReadonlyArray<Command>] => {

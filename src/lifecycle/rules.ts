@@ -28,8 +28,11 @@ export const longestHesitationMillis = 2_000
 /** How long until a write that the store did not take is tried again. */
 export const storeRetryMillis = 1_000
 
-/** How often a process that waits for another's exchange looks at the store, when no change is announced. */
-const followMillis = (waited: number): number => Math.min(500, Math.max(25, waited / 4))
+/**
+ * How often a process that waits for another's exchange looks at the store by itself, when no change is announced: soon,
+ * and less often the longer it takes.
+ */
+const followMillis = (waited: number): number => Math.min(5_000, Math.max(25, Math.ceil(waited / 2)))
 
 /** Before a grace window closes, so that the second presentation arrives inside it. */
 const graceReserveMillis = 2_000

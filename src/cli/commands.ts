@@ -1,0 +1,43 @@
+/** All commands under one root, and the parser that tells them apart. */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as CliConfig from "effect/cli/CliConfig"
+import * as CliError from "effect/cli/CliError"
+import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import manifest from "../../package.json" with { type: "json" }
+import { diagram } from "./commands/diagram.ts"
+import { importGrant } from "./commands/import.ts"
+import { list } from "./commands/list.ts"
+import { logout } from "./commands/logout.ts"
+import { status } from "./commands/status.ts"
+import { token } from "./commands/token.ts"
+import * as Presenter from "./presenter.ts"
+import type { CommandError } from "./report.ts"
+import { Usage } from "./Usage.ts"
+
+export const tokenkeep = Command.make("tokenkeep").pipe(
+  Command.withDescription("Keeps OAuth tokens alive: one access token that works, whoever else is refreshing it."),
+  Command.withSubcommands([
+    { group: "Tokens", commands: [token, status, list] },
+    { group: "Grants", commands: [importGrant, logout] },
+    { group: "How it works", commands: [diagram] },
+  ]),
+  Command.withExamples([
+    { command: "tokenkeep import grant.json --name github", description: "Take a grant over, once" },
+    { command: "tokenkeep token github", description: "Then ask for a token whenever one is needed" },
+    { command: "source <(tokenkeep --completions bash)", description: "Completions for this shell" },
+  ]),
+)
+
+/** The parser presents what it complains about; this is for what it may come to say otherwise. */
+const misunderstood = new Usage({ message: "this cannot be understood. See: tokenkeep --help" })
+
+const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
+
+export const run = (argv: ReadonlyArray<string>): Effect.Effect<void, CommandError> =>
+  Command.runWith(tokenkeep, { version: manifest.version })(argv).pipe(
+    Effect.mapError((error) => (!CliError.isCliError(error) || error._tag === "ShowHelp" ? error : misunderstood)),
+    Effect.provide(Layer.mergeAll(NodeServices.layer, Presenter.layer, CliConfig.layer({ builtIns }))),
+  )

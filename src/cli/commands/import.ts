@@ -1,0 +1,100 @@
+/** `tokenkeep import FILE --name NAME`: takes a grant over from a document. */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { Grant } from "../../interop/GrantDocument.ts"
+import * as GrantDocument from "../../interop/GrantDocument.ts"
+import { Keeper } from "../../keeper/Keeper.ts"
+import { fingerprint } from "../../lifecycle/fingerprint.ts"
+import { readFile, readStdin } from "../input.ts"
+import { withKeeper } from "../keeper.ts"
+import { nameFlag, paragraphs } from "../params.ts"
+import { advise, result } from "../terminal.ts"
+import { when } from "../times.ts"
+
+const main = ({ tokens }: Grant): Redacted.Redacted => tokens.refreshToken ?? tokens.accessToken
+
+/** The same grant with the same tokens and all that is said about them; secrets are compared by their fingerprints. */
+const isSame = (a: Grant, b: Grant): boolean =>
+  JSON.stringify(GrantDocument.toDocument(a)) === JSON.stringify(GrantDocument.toDocument(b))
+
+/** What somebody should know who has just handed this grant over. */
+const warnings = ({ reuse, tokens }: Grant, now: number): ReadonlyArray<string> => [
+  ...(tokens.refreshToken === undefined
+    ? ["there is no refresh token: when this access token ends, a person has to sign in again"]
+    : []),
+  ...(tokens.expiry._tag === "Unknown"
+    ? [
+        "no expiry is known (tokens.expires_at): the token is handed out until --refused says that a server turned it down",
+      ]
+    : []),
+  ...(tokens.expiry._tag === "Known" && tokens.expiry.at <= now
+    ? [`the access token ended at ${when(tokens.expiry.at, now)}: the first request refreshes it`]
+    : []),
+  ...(tokens.refreshToken !== undefined && (reuse.class === "strict" || reuse.class === "rejectOnly")
+    ? [
+        "from now on only tokenkeep may use this refresh token: whoever else does ends the login for both. Delete the document",
+      ]
+    : []),
+]
+
+export const importGrant = Command.make(
+  "import",
+  {
+    file: Argument.String("FILE").pipe(Argument.withDescription("The document, or - for standard input")),
+    name: nameFlag.pipe(Flag.withDescription("The name to keep it under")),
+    from: Flag.Literals("from", ["json"]).pipe(
+      Flag.withDescription("What the file is: tokenkeep's own JSON document (default json)"),
+      Flag.withDefault("json"),
+    ),
+  },
+  Effect.fnUntraced(function* ({ file, name }) {
+    const source = yield* file === "-" ? readStdin : readFile(file)
+    const document = yield* Effect.fromResult(GrantDocument.parse(source))
+    const now = yield* Clock.currentTimeMillis
+    const grant = yield* Effect.fromResult(GrantDocument.toCredential(document, name, now))
+    yield* store(grant, now).pipe(withKeeper())
+  }),
+).pipe(
+  Command.withShortDescription("Take a grant over from a document"),
+  Command.withDescription(
+    paragraphs(
+      "Take a grant over, in place of what was kept under the name. The document:",
+      "",
+      '{ "token_endpoint": "https://as.example/token",',
+      '  "client": { "client_id": "abc", "client_secret": "…" },',
+      '  "tokens": { "access_token": "…", "refresh_token": "…", "expires_at": "2026-11-20T12:00:00Z" } }',
+      "",
+      "token_endpoint, client_id and access_token are needed. It may also say provider, issuer, resource, token_type, scope,",
+      "token_endpoint_auth_method, and as reuse what the server does with a refresh token that is used again.",
+    ),
+  ),
+  Command.withExamples([
+    { command: "tokenkeep import grant.json --name github", description: "From a file" },
+    {
+      command: "vault read -field=grant secret/github | tokenkeep import - --name github",
+      description: "From another program",
+    },
+  ]),
+)
+
+const store = Effect.fnUntraced(function* (grant: Grant, now: number) {
+  const keeper = yield* Keeper
+  const { name } = grant
+  const before = yield* keeper.status(name).pipe(Effect.catchTag("CredentialNotFound", () => Effect.undefined))
+  // To store it again would forget who holds the ticket for this very refresh token, and it could be sent twice (I1).
+  if (before !== undefined && before.credential.verdict === undefined && isSame(before.credential, grant)) {
+    return yield* result(`${name} is kept already, generation ${before.credential.generation}; nothing has changed`)
+  }
+  const stored = yield* keeper.put(grant)
+  if (before !== undefined) {
+    const old = fingerprint(Redacted.value(main(before.credential)))
+    const state = before.state[0] === "dead" ? "which needed a sign-in" : "which was alive"
+    yield* advise(`replaced generation ${before.credential.generation} of ${name} (fingerprint ${old}), ${state}`)
+  }
+  yield* Effect.forEach(warnings(grant, now), advise, { discard: true })
+  yield* result(`${name} is kept, generation ${stored.generation}. Next: tokenkeep token ${name}`)
+})

@@ -1,0 +1,91 @@
+/**
+ * How an HTTP request leaves this process. By default the platform's `fetch`, through the proxy that the environment
+ * names (a token client that ignores it does not work behind a firewall).
+ *
+ * **Details**
+ *
+ * - A request with `connection: close` gets a connection of its own. `fetch` would send it over an idle one, and when
+ *   the server has just closed that, nobody can say any more whether the request arrived (refresh-protocol §4.6).
+ * - `undici` from npm is loaded only when a proxy applies: Node's own copy cannot be given one before Node 24.
+ */
+// @effect-diagnostics globalFetch:off This is the adapter around it.
+import * as Context from "effect/Context"
+import { proxyFor } from "./proxy.ts"
+
+export type FetchFunction = (url: string, init: RequestInit) => Promise<Response>
+
+type Dispatcher = NonNullable<RequestInit["dispatcher"]>
+
+type DispatcherClass = new (options: { readonly allowH2: false }) => Dispatcher
+
+/** Nothing was sent, and the transport itself knows: the request never reached the network. `message` is for people. */
+export class Unsent extends Error {}
+
+/** A failure on the way through a proxy: it may be the proxy's and not the server's. */
+export class ThroughProxy extends Error {
+  readonly proxy: string
+  constructor(proxy: string, cause: unknown) {
+    super("the request through the proxy failed", { cause })
+    this.proxy = proxy
+  }
+}
+
+/**
+ * The class of connection pool that the running `fetch` itself uses, from the global where undici keeps its instance;
+ * Node offers no other way to it. Somebody who installed a pool of another kind (a proxy, a mock) wants that one used.
+ */
+const ownPool = (): DispatcherClass | undefined => {
+  const version = Number.parseInt(process.versions["undici"] ?? "", 10)
+  // Loads undici, which only then writes the global.
+  if (Number.isNaN(version) || typeof globalThis.Response !== "function") return undefined
+  const key = Symbol.for(version >= 8 ? "undici.globalDispatcher.2" : "undici.globalDispatcher.1")
+  const pool = (globalThis as { readonly [key: symbol]: object | undefined })[key]
+  return pool?.constructor.name === "Agent" ? (pool.constructor as DispatcherClass) : undefined
+}
+
+/** Gives a pool up with its one request: after the answer's body has been read or dropped, or at once on failure. */
+const closing = async <A>(pool: Pick<Dispatcher, "close" | "destroy">, answer: Promise<A>): Promise<A> => {
+  try {
+    const received = await answer
+    pool.close().catch(() => undefined)
+    return received
+  } catch (error) {
+    pool.destroy().catch(() => undefined)
+    throw error
+  }
+}
+
+const direct = async (url: string, init: RequestInit): Promise<Response> => {
+  const Pool = new Headers(init.headers).get("connection") === "close" ? ownPool() : undefined
+  if (Pool === undefined) return globalThis.fetch(url, init)
+  const dispatcher = new Pool({ allowH2: false })
+  return closing(dispatcher, globalThis.fetch(url, { ...init, dispatcher }))
+}
+
+const through = async (proxy: string, url: string, init: RequestInit): Promise<Response> => {
+  // To undici every SOCKS proxy is one that looks names up itself, which curl spells with an h.
+  const uri = URL.parse(proxy.replace(/^socks5h:/i, "socks5:"))
+  // The text of the setting may hold a password, so it is not repeated.
+  if (uri === null || !/^(?:https?|socks5?):$/.test(uri.protocol)) {
+    throw new Unsent("the proxy that the environment names is not an http:, https: or socks5: URL")
+  }
+  const opened = import("undici").then(({ fetch, ProxyAgent }) => ({
+    fetch,
+    dispatcher: new ProxyAgent({ uri: uri.href, allowH2: false }),
+  }))
+  const { dispatcher, fetch } = await opened.catch(() => {
+    throw new Unsent("the proxy that the environment names cannot be used")
+  })
+  // The same shapes, declared twice: by Node's copy of undici and by npm's.
+  const answer = fetch(url, { ...(init as object), dispatcher }).catch((cause: unknown) => {
+    throw new ThroughProxy(uri.host, cause)
+  })
+  return (await closing(dispatcher, answer)) as unknown as Response
+}
+
+const platformFetch: FetchFunction = (url, init) => {
+  const proxy = proxyFor(new URL(url), process.env)
+  return proxy === undefined ? direct(url, init) : through(proxy, url, init)
+}
+
+export const Fetch = Context.Reference<FetchFunction>("tokenkeep/exchange/Fetch", { defaultValue: () => platformFetch })

@@ -1,0 +1,115 @@
+/**
+ * Sends one refresh request (RFC 6749 §6) and collects whatever comes back, bit by bit, so that an answer that breaks
+ * off or runs out of time can still be judged by what arrived.
+ */
+import * as Redacted from "effect/Redacted"
+import type { ClientAuth } from "oauth4webapi"
+import type { Credential } from "../lifecycle/Credential.ts"
+import type { FetchFunction } from "./Fetch.ts"
+
+/** A test compares it with package.json. */
+export const userAgent = "tokenkeep/0.1.0"
+
+const longestBodyBytes = 1_048_576
+
+export interface Head {
+  readonly status: number
+  readonly contentType: string | undefined
+  readonly retryAfter: string | undefined
+  readonly location: string | undefined
+}
+
+/** What has arrived so far. It grows while the request runs. */
+export interface Arrived {
+  /** The request was handed to `fetch`. Until then nothing can have been sent. */
+  handedOver: boolean
+  head: Head | undefined
+  body: string
+  /** The body is longer than any answer of a token endpoint, and was not kept. */
+  tooLong: boolean
+  failure: { readonly error: unknown } | undefined
+}
+
+export const nothing = (): Arrived => ({
+  handedOver: false,
+  head: undefined,
+  body: "",
+  tooLong: false,
+  failure: undefined,
+})
+
+/** RFC 6749 §2.3.1. Only what a form must escape is escaped, because many servers compare without decoding. */
+export const formEncoded = (text: string): string => new URLSearchParams([["", text]]).toString().slice(1)
+
+const authentication = ({ authMethod, clientSecret }: Credential["client"]): ClientAuth => {
+  const secret = clientSecret === undefined ? "" : Redacted.value(clientSecret)
+  return (_server, client, body, headers) => {
+    if (authMethod === "client_secret_basic") {
+      headers.set("authorization", `Basic ${btoa(`${formEncoded(client.client_id)}:${formEncoded(secret)}`)}`)
+      return
+    }
+    body.set("client_id", client.client_id)
+    if (authMethod === "client_secret_post" && secret !== "") body.set("client_secret", secret)
+  }
+}
+
+const readBody = async (response: Response, arrived: Arrived): Promise<void> => {
+  if (response.body === null) return
+  const decoder = new TextDecoder()
+  let size = 0
+  for await (const chunk of response.body) {
+    size += chunk.byteLength
+    if (size > longestBodyBytes) {
+      arrived.body = ""
+      arrived.tooLong = true
+      // Leaving the loop cancels the body, which ends the connection.
+      return
+    }
+    arrived.body += decoder.decode(chunk, { stream: true })
+  }
+}
+
+export interface Options {
+  readonly credential: Credential
+  readonly refreshToken: string
+  readonly sendResource: boolean
+  /** Hands a request to the transport. */
+  readonly fetch: FetchFunction
+  readonly signal: AbortSignal
+}
+
+/** Never rejects: what goes wrong is part of what arrived. */
+export const send = async (options: Options, arrived: Arrived): Promise<void> => {
+  const { credential, signal } = options
+  try {
+    // Loaded by the first exchange: a process that finds a valid token never needs it.
+    const oauth = await import("oauth4webapi")
+    const response = await oauth.refreshTokenGrantRequest(
+      { issuer: credential.issuer ?? credential.tokenEndpoint, token_endpoint: credential.tokenEndpoint },
+      { client_id: credential.client.clientId },
+      authentication(credential.client),
+      options.refreshToken,
+      {
+        [oauth.customFetch]: (url, init) => {
+          signal.throwIfAborted()
+          arrived.handedOver = true
+          return options.fetch(url, { ...init, signal })
+        },
+        // Whoever calls has made sure that `http:` means loopback.
+        [oauth.allowInsecureRequests]: true,
+        headers: { "user-agent": userAgent, connection: "close" },
+        ...(options.sendResource &&
+          credential.resource !== undefined && { additionalParameters: { resource: credential.resource } }),
+      },
+    )
+    arrived.head = {
+      status: response.status,
+      contentType: response.headers.get("content-type") ?? undefined,
+      retryAfter: response.headers.get("retry-after") ?? undefined,
+      location: response.headers.get("location") ?? undefined,
+    }
+    await readBody(response, arrived)
+  } catch (error) {
+    arrived.failure = { error }
+  }
+}

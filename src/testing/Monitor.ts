@@ -1,0 +1,141 @@
+/**
+ * The invariants of the design, watched while the world runs.
+ *
+ * The monitor knows what nobody inside can know: what became of every rotation, and who could still learn of it. What it
+ * looks at counts as read by the step, or two steps that only it can tell apart would be taken for independent.
+ */
+import type { ReuseClass } from "../lifecycle/Credential.ts"
+import type { Process } from "./Simulation.ts"
+
+export type Invariant =
+  | "I1 presented at most once"
+  | "I2 generations grow"
+  | "I3 nothing older replaces"
+  | "I4 what was granted is stored"
+  | "I5 no error while a token works"
+  | "I6 one forced refresh"
+  | "I7 dead costs nothing"
+  | "I8 no false death"
+  | "I9 every waiter ends"
+  | "I10 no secret"
+  | "no refresh without need"
+  | "the token works"
+  | "the session is kept"
+
+export interface Violation {
+  readonly invariant: Invariant
+  readonly detail: string
+}
+
+/** One presentation of one refresh token. */
+export interface Presentation {
+  readonly process: Process
+  readonly at: number
+  /** Whether the server consumed the token, and whether the presenter can still learn or has learnt what it said. */
+  outcome: "flying" | "harmless" | "told" | "dead" | "unknown"
+}
+
+/** One rotation by the server, from the grant to the store. */
+export interface Rotation {
+  readonly from: string
+  readonly to: string
+  readonly accessToken: string
+  readonly at: number
+  fate: "answering" | "delivered" | "stored" | "lost"
+  holder: Process | undefined
+}
+
+/** What the monitor may look at when it judges. */
+export interface Scene {
+  readonly now: number
+  readonly deadlineMillis: number
+  readonly reuse: ReuseClass
+  readonly graceMillis: number
+  /** The stored access token works at the resource server, and its holder would hand it out. */
+  readonly storedTokenWorks: boolean
+}
+
+export class Monitor {
+  violation: Violation | undefined
+  readonly presentations = new Map<string, Array<Presentation>>()
+  readonly rotations: Array<Rotation> = []
+  /** Why losing the session would not be ours: told to the reader of a trace. */
+  excuse: string | undefined
+  readonly #watched: ReadonlySet<Invariant> | undefined
+
+  constructor(watched: ReadonlySet<Invariant> | undefined) {
+    this.#watched = watched
+  }
+
+  fail(invariant: Invariant, detail: string): void {
+    if (this.violation === undefined && (this.#watched?.has(invariant) ?? true)) this.violation = { invariant, detail }
+  }
+
+  /** A refresh token leaves a process. */
+  presented(process: Process, token: string, scene: Scene): Presentation {
+    const all = this.presentations.get(token) ?? []
+    this.presentations.set(token, all)
+    const open = all.filter(({ outcome }) => outcome !== "harmless")
+    const [first] = open
+    if (open.some(({ outcome }) => outcome === "dead")) {
+      this.fail("I7 dead costs nothing", `${process.name} presents ${token}, which the server has called dead`)
+    } else if (open.length >= 2) {
+      this.fail("I1 presented at most once", `${process.name} presents ${token} for the third time`)
+    } else if (first !== undefined) {
+      this.#second(process, token, first, scene)
+    }
+    const presentation: Presentation = { process, at: scene.now, outcome: "flying" }
+    all.push(presentation)
+    return presentation
+  }
+
+  #second(process: Process, token: string, first: Presentation, scene: Scene): void {
+    const who = `${process.name} presents ${token} again`
+    const flying = first.outcome === "flying" && first.process.alive && scene.now < first.at + scene.deadlineMillis
+    if (flying) return this.fail("I1 presented at most once", `${who} while ${first.process.name}'s request is on the wire`)
+    if (first.outcome === "told") return this.fail("I1 presented at most once", `${who} although ${first.process.name} has the answer`)
+    this.excuse ??= `${token} had to be presented again: nobody could know what became of it`
+    const forgiving =
+      scene.reuse === "notRotating" ||
+      scene.reuse === "untilSuccessorUsed" ||
+      ((scene.reuse === "idempotent" || scene.reuse === "fork") && scene.now - first.at < scene.graceMillis)
+    if (!forgiving && scene.storedTokenWorks) {
+      this.fail("I1 presented at most once", `${who} in doubt, although the stored access token still works`)
+    }
+  }
+
+  /** Nobody will learn any more what the server said to these presentations. */
+  forgotten(presentation: Presentation | undefined): void {
+    if (presentation?.outcome === "flying" || presentation?.outcome === "told") presentation.outcome = "unknown"
+  }
+
+  lose(rotation: Rotation): void {
+    if (rotation.fate === "stored") return
+    rotation.fate = "lost"
+    rotation.holder = undefined
+    this.excuse ??= `the answer that rotated ${rotation.from} was lost`
+  }
+
+  /** What influences later judgements, for the state hash; who is who is said by `marks`. */
+  digest(): string {
+    let text = this.excuse === undefined ? "" : "E"
+    for (const [token, all] of this.presentations) {
+      text += `${token}:`
+      for (const { at, outcome } of all) text += `${outcome}@${at}`
+    }
+    for (const { fate, from, to } of this.rotations) text += `${from}>${to}${fate}`
+    return text
+  }
+
+  /** What of it concerns `process`. */
+  marks(process: Process): string {
+    let text = ""
+    for (const [token, all] of this.presentations) {
+      for (const presentation of all) {
+        if (presentation.process === process) text += `^${token}${presentation.outcome}${process.alive ? "" : "x"}`
+      }
+    }
+    for (const { holder, to } of this.rotations) if (holder === process) text += `#${to}`
+    return text
+  }
+}

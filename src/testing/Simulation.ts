@@ -1,0 +1,249 @@
+/**
+ * Processes whose every step is somebody's choice: the ground on which the race explorer stands.
+ *
+ * Real Effect programs run here under a scheduler that never yields by itself and a clock that never moves by itself.
+ * Each operation of a simulated service suspends its fiber and offers an `Action`; running the action resumes the fiber
+ * and runs everything that follows from it, up to the next operations. That is exact for Node, where nothing can come
+ * between two awaits.
+ *
+ * **Invariants**
+ *
+ * - A step is synchronous: no promise, no microtask. `Effect.promise` and friends cannot be simulated.
+ * - Every step records what it read and wrote, its monitors included, so that the explorer knows which steps commute.
+ * - A process's memory is a function of what it has observed, so a hash of that history stands for its memory.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type * as Scheduler from "effect/Scheduler"
+
+/** What a step touches, as bits: the shared parts, then one private part and one network a process. */
+export const Store = 1
+export const Server = 2
+export const Time = 4
+export const Budget = 8
+export const Ghost = 16
+export const Alive = 32
+export const own = (index: number): number => 1 << (8 + index)
+export const network = (index: number): number => 1 << (16 + index)
+export const Everything = -1
+
+/** One possible next step. `fault` and `stall` say what it costs of the budget, `process` whose step it is (-1: nobody's). */
+export interface Action {
+  readonly id: string
+  readonly process: number
+  readonly fault: 0 | 1
+  readonly stall: 0 | 1
+  /** It touches nothing but its own process: alone there, it needs no alternatives once no fault is left. */
+  readonly local: boolean
+  readonly run: () => void
+}
+
+interface Operation {
+  readonly id: string
+  readonly kind: string
+  readonly enabled: () => boolean
+  readonly run: () => void
+}
+
+const always = (): boolean => true
+
+interface Sleeper {
+  readonly id: string
+  readonly deadline: number
+  readonly resume: (effect: Effect.Effect<void>) => void
+}
+
+/** One line of a trace. */
+export interface Line {
+  readonly at: number
+  readonly from: string
+  readonly to: string
+  readonly text: string
+  readonly kind: "call" | "reply" | "note" | "fault" | "time"
+}
+
+const mix = (hash: number, text: string): number => {
+  let mixed = hash
+  for (let i = 0; i < text.length; i++) mixed = Math.imul(mixed ^ text.charCodeAt(i), 0x01000193)
+  return mixed
+}
+
+/** One incarnation of one process: its pending operations, its sleepers, and a hash of all it has observed. */
+export class Process {
+  readonly index: number
+  readonly name: string
+  readonly host: string
+  /** Its host's clock is ahead of the world's by this much. */
+  readonly skewMillis: number
+  alive = true
+  operations = 0
+  pending: Array<Operation> = []
+  sleepers: Array<Sleeper> = []
+  #first = 0x811c9dc5 | 0
+  #second = 0x01234567 | 0
+
+  constructor(index: number, name: string, host: string, skewMillis: number, before: Process | undefined) {
+    this.index = index
+    this.name = name
+    this.host = host
+    this.skewMillis = skewMillis
+    if (before !== undefined) {
+      this.#first = before.#first
+      this.#second = before.#second
+      this.observe("restart")
+    }
+  }
+
+  observe(what: string): void {
+    this.#first = mix(this.#first, what)
+    this.#second = mix(this.#second, what) ^ (this.#first >>> 7)
+  }
+
+  get history(): string {
+    return `${this.#first}.${this.#second}`
+  }
+
+  /** SIGKILL: nothing of it runs any more, finalizers included. */
+  die(): void {
+    this.alive = false
+    this.pending = []
+    this.sleepers = []
+  }
+}
+
+export class Simulation {
+  readonly start = 1_000_000_000
+  /** Epoch milliseconds of the world; each host may think otherwise. */
+  now = this.start
+  /** What the current step has read and written. */
+  read = 0
+  wrote = 0
+  lines: Array<Line> | undefined
+  readonly #tasks: Array<() => void> = []
+  readonly scheduler: Scheduler.Scheduler
+
+  constructor(record: boolean) {
+    if (record) this.lines = []
+    const tasks = this.#tasks
+    const dispatcher: Scheduler.SchedulerDispatcher = {
+      scheduleTask: (task) => void tasks.push(task),
+      flush: () => {},
+    }
+    this.scheduler = { executionMode: "sync", shouldYield: () => false, makeDispatcher: () => dispatcher }
+  }
+
+  log(from: string, to: string, text: string, kind: Line["kind"]): void {
+    this.lines?.push({ at: this.now - this.start, from, to, text, kind })
+  }
+
+  /** Runs everything that can run without a choice being made. */
+  drain(): void {
+    const tasks = this.#tasks
+    for (let i = 0; i < tasks.length; i++) tasks[i]!()
+    tasks.length = 0
+  }
+
+  step(action: Action): void {
+    this.read = 0
+    this.wrote = 0
+    action.run()
+    this.drain()
+  }
+
+  /**
+   * An operation of a simulated service: `apply` happens when the explorer says so and gives the answer, together with a
+   * digest of what the process learns from it. Process numbers must not show in it, or symmetric states look different.
+   */
+  operation<A, E>(
+    process: Process,
+    kind: string,
+    read: number,
+    wrote: number,
+    apply: () => readonly [answer: Effect.Effect<A, E>, digest: string],
+    enabled: () => boolean = always
+  ): Effect.Effect<A, E> {
+    return Effect.callback<A, E>((resume) => {
+      const sequence = ++process.operations
+      const operation: Operation = {
+        id: `${process.name}.${sequence}:${kind}`,
+        kind,
+        enabled,
+        run: () => {
+          process.pending.splice(process.pending.indexOf(operation), 1)
+          this.read |= read
+          this.wrote |= wrote | own(process.index)
+          const [answer, digest] = apply()
+          process.observe(`${sequence}${kind}${digest}@${this.now}`)
+          resume(answer)
+        },
+      }
+      process.pending.push(operation)
+      return Effect.sync(() => {
+        const at = process.pending.indexOf(operation)
+        if (at >= 0) process.pending.splice(at, 1)
+      })
+    })
+  }
+
+  /** The process's clock: it stands still within a step, and its sleepers wake when the explorer lets time pass. */
+  clock(process: Process): Clock.Clock {
+    const millis = (): number => {
+      this.read |= Time
+      return this.now + process.skewMillis
+    }
+    const nanos = (): bigint => BigInt(millis()) * 1_000_000n
+    return {
+      currentTimeMillisUnsafe: millis,
+      currentTimeMillis: Effect.sync(millis),
+      currentTimeNanosUnsafe: nanos,
+      currentTimeNanos: Effect.sync(nanos),
+      monotonicTimeNanosUnsafe: nanos,
+      monotonicTimeNanos: Effect.sync(nanos),
+      sleep: (duration) =>
+        Effect.callback((resume) => {
+          this.read |= Time
+          const sleeper: Sleeper = {
+            id: `${process.name}.${++process.operations}:wakes`,
+            deadline: this.now + Math.max(0, Math.ceil(Duration.toMillis(duration))),
+            resume,
+          }
+          process.sleepers.push(sleeper)
+          return Effect.sync(() => {
+            const at = process.sleepers.indexOf(sleeper)
+            if (at >= 0) process.sleepers.splice(at, 1)
+          })
+        }),
+    }
+  }
+
+  /** What every simulated process gets whatever it is: its clock, and a randomness that is always the same. */
+  surroundings(process: Process): Context.Context<never> {
+    return Context.make(Clock.Clock, this.clock(process)).pipe(
+      Context.add(Random.Random, { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0.5 })
+    ) as Context.Context<never>
+  }
+
+  /** The steps that a process can make by itself now: its operations, and its sleepers whose time has come. */
+  stepsOf(process: Process): Array<Action> {
+    const actions: Array<Action> = []
+    for (const { enabled, id, kind, run } of process.pending) {
+      if (!enabled()) continue
+      actions.push({ id, process: process.index, fault: 0, stall: 0, local: kind === "send", run })
+    }
+    for (const sleeper of process.sleepers) {
+      if (sleeper.deadline > this.now) continue
+      const run = (): void => {
+        process.sleepers.splice(process.sleepers.indexOf(sleeper), 1)
+        this.wrote |= own(process.index)
+        this.read |= Time
+        process.observe(`${sleeper.id.slice(process.name.length)}@${this.now}`)
+        sleeper.resume(Effect.void)
+      }
+      actions.push({ id: sleeper.id, process: process.index, fault: 0, stall: 0, local: true, run })
+    }
+    return actions
+  }
+}

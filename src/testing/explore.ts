@@ -1,0 +1,284 @@
+/**
+ * Tries every interleaving of a scenario within its bounds: depth-first, by running the real program from the start for
+ * every branch.
+ *
+ * **Details**
+ *
+ * - Sleep sets: of two steps that touch nothing in common only one order is tried (Godefroid). State hashing: a state
+ *   seen before is left, unless its sleep set lets through what it did not let through then. Symmetry: processes that
+ *   differ in their number only are one. Ample: a step alone in its process, touching nothing shared, needs no
+ *   alternatives once no fault is left. Each can be switched off, and tests compare.
+ * - Every replayed prefix is compared with what was offered the first time: a program that is not deterministic is found
+ *   out, not explored.
+ * - Cut short, the result is `incomplete`, never `holds`.
+ */
+import { type Violation } from "./Monitor.ts"
+import type { Bounds, Scenario } from "./Scenario.ts"
+import { type Action, Everything } from "./Simulation.ts"
+import { type Parts, World } from "./World.ts"
+
+export interface Reductions {
+  readonly sleepSets: boolean
+  readonly stateHash: boolean
+  readonly symmetry: boolean
+  readonly ample: boolean
+}
+
+export const allReductions: Reductions = { sleepSets: true, stateHash: true, symmetry: true, ample: true }
+export const noReductions: Reductions = { sleepSets: false, stateHash: false, symmetry: false, ample: false }
+
+export interface Options {
+  readonly bounds?: Bounds | undefined
+  readonly reductions?: Reductions | undefined
+  readonly parts?: Parts | undefined
+  /** Stop at the first violation. Default true. */
+  readonly stopAtFirst?: boolean | undefined
+  readonly maxExecutions?: number | undefined
+  readonly maxMillis?: number | undefined
+  /** Switches between processes that could have gone on, for minimal counterexamples. Excludes sleep sets and hashing. */
+  readonly preemptions?: number | undefined
+  /** Called every few thousand executions. */
+  readonly progress?: ((report: Report) => void) | undefined
+  /** Collects the keys of final states, for comparing reductions. */
+  readonly finals?: Set<string> | undefined
+}
+
+export interface Found {
+  readonly violation: Violation
+  /** The steps that lead there, by name. */
+  readonly schedule: ReadonlyArray<string>
+}
+
+export interface Report {
+  readonly verdict: "holds" | "violated" | "incomplete"
+  readonly found: ReadonlyArray<Found>
+  readonly executions: number
+  /** Distinct states, when states are hashed. */
+  readonly states: number
+  readonly steps: number
+  readonly ends: number
+  readonly millis: number
+  /** What happened how often: faults, and transitions of the machine. A scenario in which nothing happened shows nothing. */
+  readonly happened: Readonly<Record<string, number>>
+}
+
+interface Node {
+  readonly ids: ReadonlyArray<string>
+  readonly order: ReadonlyArray<number>
+  position: number
+  readonly sleep: ReadonlyMap<string, Access>
+  readonly done: Array<readonly [string, Access]>
+  readonly last: number
+  readonly used: number
+  read: number
+  wrote: number
+}
+
+type Access = readonly [read: number, wrote: number]
+
+/** A 53-bit fingerprint instead of the state's text: 40 bytes a state instead of kilobytes. */
+const fingerprint = (text: string): number => {
+  let a = 0xdeadbeef | 0
+  let b = 0x41c6ce57 | 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    a = Math.imul(a ^ code, 0x9e3779b1)
+    b = Math.imul(b ^ code, 0x5f356495)
+  }
+  a = Math.imul(a ^ (a >>> 16), 0x85ebca6b) ^ Math.imul(b ^ (b >>> 13), 0xc2b2ae35)
+  b = Math.imul(b ^ (b >>> 16), 0x85ebca6b) ^ Math.imul(a ^ (a >>> 13), 0xc2b2ae35)
+  return (b & 0x1fffff) * 4294967296 + (a >>> 0)
+}
+
+const independent = (access: Access, read: number, wrote: number): boolean =>
+  wrote !== Everything && access[1] !== Everything && (access[1] & (read | wrote)) === 0 && (wrote & access[0]) === 0
+
+/** The process that has just moved goes on first, then others, then time, then faults: short traces come early. */
+const order = (actions: ReadonlyArray<Action>, last: number): Array<number> => {
+  const rank = ({ fault, process, stall }: Action): number => (fault ? 3 : stall ? 2 : process === last ? 0 : 1)
+  return actions.map((_, index) => index).sort((a, b) => rank(actions[a]!) - rank(actions[b]!) || a - b)
+}
+
+const isQuiet = (actions: ReadonlyArray<Action>): boolean => actions.every(({ fault }) => fault === 1)
+
+const maxSteps = 500
+
+export const explore = (scenario: Scenario, options: Options = {}): Report => {
+  const started = performance.now()
+  const bounds = options.bounds ?? scenario.bounds
+  const preemptions = options.preemptions ?? Infinity
+  const bounded = Number.isFinite(preemptions)
+  const chosen = options.reductions ?? allReductions
+  const { ample, sleepSets, stateHash, symmetry } = bounded ? { ...noReductions, stateHash: chosen.stateHash } : chosen
+  const canBeSymmetric = symmetry && scenario.processes.every(({ host, skewMillis }) => host === undefined && skewMillis === undefined)
+  const watched = scenario.watched && new Set(scenario.watched)
+  const seen = new Map<number, Set<string> | number | true>()
+  const stack: Array<Node> = []
+  const found: Array<Found> = []
+  const foundAlready = new Set<string>()
+  const happened: Record<string, number> = {}
+  let executions = 0
+  let steps = 0
+  let ends = 0
+  let complete = false
+
+  const report = (): Report => ({
+    verdict: found.length > 0 ? "violated" : complete ? "holds" : "incomplete",
+    found,
+    executions,
+    states: seen.size,
+    steps,
+    ends,
+    millis: performance.now() - started,
+    happened,
+  })
+  const schedule = (): Array<string> => stack.map(({ ids, order: choices, position }) => ids[choices[position]!]!)
+  const violated = (violation: Violation): void => {
+    const name = `${violation.invariant}: ${violation.detail}`
+    if (foundAlready.has(name)) return
+    foundAlready.add(name)
+    found.push({ violation, schedule: schedule() })
+  }
+
+  // A tagged error captures a stack when it is made, and here nobody reads it.
+  const stackTraceLimit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  for (;;) {
+    const world = new World(scenario, { ...bounds, ...(options.parts && { parts: options.parts }), watched })
+    executions++
+    let sleep: Map<string, Access> = new Map()
+    let last = -2
+    let used = 0
+    for (let depth = 0; ; depth++) {
+      const actions = world.enabled()
+      let node = stack[depth]
+      if (node === undefined) {
+        if (isQuiet(actions)) world.atEnd()
+        if (world.monitor.violation !== undefined) {
+          violated(world.monitor.violation)
+          break
+        }
+        let only: ReadonlySet<string> | undefined
+        if (stateHash) {
+          const key = fingerprint(world.key(canBeSymmetric, bounded ? last : -3))
+          const known = seen.get(key)
+          const names = (ids: Iterable<string>): Set<string> =>
+            new Set(canBeSymmetric ? [...ids].map((id) => world.canonical(id)) : ids)
+          if (known === undefined) seen.set(key, sleepSets ? names(sleep.keys()) : bounded ? preemptions - used : true)
+          else if (known instanceof Set) {
+            // What slept then and does not sleep now has never been tried from here.
+            const asleep = names(sleep.keys())
+            const awake = [...known].filter((id) => !asleep.has(id))
+            if (awake.length === 0) break
+            only = new Set(awake)
+            for (const id of awake) known.delete(id)
+          } else if (known === true || known >= preemptions - used) break
+          else seen.set(key, preemptions - used)
+        }
+        if (actions.length === 0) {
+          ends++
+          options.finals?.add(world.key(true, -3))
+          break
+        }
+        if (depth >= maxSteps) {
+          violated({ invariant: "I9 every waiter ends", detail: `no end after ${maxSteps} steps` })
+          break
+        }
+        const forced = ample ? world.ample(actions) : -1
+        const lastCanGoOn = actions.some(({ fault, process, stall }) => process === last && fault === 0 && stall === 0)
+        const choices = order(actions, last).filter((index) => {
+          const { fault, id, process, stall } = actions[index]!
+          if (forced >= 0 && index !== forced) return false
+          if (sleep.has(id)) return false
+          if (only !== undefined && !only.has(canBeSymmetric ? world.canonical(id) : id)) return false
+          return !(bounded && used >= preemptions && lastCanGoOn && process !== last && fault === 0 && stall === 0)
+        })
+        if (choices.length === 0) break
+        node = { ids: actions.map(({ id }) => id), order: choices, position: 0, sleep, done: [], last, used, read: 0, wrote: 0 }
+        stack.push(node)
+      }
+      const index = node.order[node.position]!
+      const action = actions[index]
+      if (action === undefined || action.id !== node.ids[index]) {
+        throw new Error(`not deterministic: ${action?.id ?? "nothing"} in the place of ${node.ids[index]}`)
+      }
+      const switches = action.process !== node.last && action.process >= 0 && node.last >= 0 && action.fault === 0
+      used = node.used + (bounded && switches && actions.some(({ fault, process, stall }) => process === node.last && fault === 0 && stall === 0) ? 1 : 0)
+      last = action.fault === 0 && action.process >= 0 ? action.process : node.last
+      world.sim.step(action)
+      steps++
+      const { read, wrote } = world.sim
+      node.read = read
+      node.wrote = wrote
+      if (sleepSets && depth === stack.length - 1) {
+        sleep = new Map()
+        for (const [id, access] of node.sleep) if (independent(access, read, wrote)) sleep.set(id, access)
+        for (const [id, access] of node.done) if (independent(access, read, wrote)) sleep.set(id, access)
+      }
+    }
+    for (const [what, times] of Object.entries(world.happened)) happened[what] = (happened[what] ?? 0) + times
+    if (found.length > 0 && (options.stopAtFirst ?? true)) break
+    while (stack.length > 0) {
+      const node = stack.at(-1)!
+      node.done.push([node.ids[node.order[node.position]!]!, [node.read, node.wrote]])
+      if (++node.position < node.order.length) break
+      stack.pop()
+    }
+    if (stack.length === 0) {
+      complete = true
+      break
+    }
+    if (options.maxExecutions !== undefined && executions >= options.maxExecutions) break
+    if ((executions & 255) === 0) {
+      if (options.maxMillis !== undefined && performance.now() - started > options.maxMillis) break
+      if ((executions & 8191) === 0) options.progress?.(report())
+    }
+  }
+  Error.stackTraceLimit = stackTraceLimit
+  return report()
+}
+
+/** One schedule again, recorded. Throws when a step is not on offer: the program is not the one that was explored. */
+export const replay = (
+  scenario: Scenario,
+  schedule: ReadonlyArray<string>,
+  options: { readonly bounds?: Bounds | undefined; readonly parts?: Parts | undefined } = {}
+): World => {
+  const world = new World(scenario, {
+    ...(options.bounds ?? scenario.bounds),
+    record: true,
+    ...(options.parts && { parts: options.parts }),
+    watched: scenario.watched && new Set(scenario.watched),
+  })
+  for (const id of schedule) {
+    const actions = world.enabled()
+    const action = actions.find((offered) => offered.id === id)
+    if (action === undefined) throw new Error(`${id} cannot happen here; what can: ${actions.map((offered) => offered.id).join(", ")}`)
+    world.sim.step(action)
+  }
+  if (world.monitor.violation === undefined && isQuiet(world.enabled())) world.atEnd()
+  return world
+}
+
+/** The cheapest counterexample: fewest faults and stalls first, then fewest switches between processes. */
+export const shortest = (
+  scenario: Scenario,
+  options: { readonly parts?: Parts | undefined; readonly maxMillis?: number | undefined } = {}
+): { readonly found: Found | undefined; readonly bounds: Bounds; readonly executions: number; readonly millis: number } => {
+  const started = performance.now()
+  let executions = 0
+  const { faults, stalls } = scenario.bounds
+  for (let cost = 0; cost <= faults + stalls; cost++) {
+    for (let fault = 0; fault <= Math.min(cost, faults); fault++) {
+      if (cost - fault > stalls) continue
+      const bounds = { faults: fault, stalls: cost - fault }
+      for (const preemptions of [0, 1, 2]) {
+        const report = explore(scenario, { ...options, bounds, preemptions })
+        executions += report.executions
+        const [found] = report.found
+        if (found !== undefined) return { found, bounds, executions, millis: performance.now() - started }
+      }
+    }
+  }
+  return { found: undefined, bounds: scenario.bounds, executions, millis: performance.now() - started }
+}
