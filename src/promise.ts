@@ -79,7 +79,7 @@ const quietClock = Layer.effect(
     Object.assign(Object.create(clock), {
       sleep: (duration: Duration.Duration) =>
         Effect.callback<void>((resume) => {
-          // @effect-diagnostics-next-line globalTimers:off -- this is the clock
+          // @effect-diagnostics-next-line globalTimersInEffect:off -- this is the clock
           const timer = setTimeout(() => resume(Effect.void), Math.min(Duration.toMillis(duration), 0x7fffffff))
           timer.unref()
           return Effect.sync(() => clearTimeout(timer))
@@ -110,7 +110,9 @@ export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeep
     )
   )
   const run = <A, E>(effect: Effect.Effect<A, E, Keeper>) => held(runtime.runPromise(effect))
-  const keeper = await run(Keeper.asEffect())
+  const keeper = await run(Effect.gen(function* () {
+    return yield* Keeper
+  }))
 
   let closed: Promise<void> | undefined
   const close = (): Promise<void> => {
@@ -160,6 +162,7 @@ const promiseCredential = (
         },
         refused,
       },
+      // @effect-diagnostics-next-line globalFetch:off -- what it wraps is the caller's own fetch
       (input, init) => globalThis.fetch(input, init)
     ),
   }

@@ -30,7 +30,8 @@ export const readStdin: Effect.Effect<string, Usage, Stdio.Stdio> = Effect.gen(f
   return Buffer.concat(bytes).toString("utf8")
 })
 
+/** The path is not repeated in a complaint: somebody may have put the document, or a token, in its place. */
 export const readFile = Effect.fnUntraced(function* (path: string) {
   const fileSystem = yield* FileSystem.FileSystem
-  return yield* Effect.mapError(fileSystem.readFileString(path), unreadable(path))
+  return yield* Effect.mapError(fileSystem.readFileString(path), unreadable("FILE"))
 })

@@ -64,11 +64,12 @@ const answered = (
     : outcome
 }
 
-/** By the wire, when no answer arrived. */
+/** By the wire, when no answer arrived. `failure` is absent when time was up. */
 const unanswered = (
   host: string,
-  { failure, handedOver }: Request.Arrived,
+  handedOver: boolean,
   evidence: Wire.Evidence,
+  failure: Request.Arrived["failure"],
   seconds: number,
 ): Outcome => {
   const unsent = !handedOver || evidence === "notSent" || (evidence === "unknown" && Failure.isUnsent(failure?.error))
@@ -98,32 +99,35 @@ export const make = Effect.gen(function* () {
     const seconds = deadlineMillis / 1000
     const arrived = Request.nothing()
     const controller = new AbortController()
-    const { signal } = controller
-    const wire = Wire.make(() => controller.abort(new Failure.Repeated()))
 
-    const request: Request.Options = {
+    const request = (wire: Wire.Wire): Request.Options => ({
       credential,
       refreshToken,
       sendResource: profile.sendResource,
       fetch: (url, init) => wire.observe(() => fetch(url, init)),
-      signal,
-    }
-    const done = yield* Effect.promise(() => Request.send(request, arrived)).pipe(
-      Effect.onInterrupt(() => Effect.sync(() => controller.abort())),
-      Effect.timeoutOption(deadlineMillis),
-      Effect.ensuring(Effect.sync(() => wire.dispose())),
+      signal: controller.signal,
+    })
+    const { evidence, inTime } = yield* Effect.acquireUseRelease(
+      Effect.sync(() => Wire.make(() => controller.abort(new Failure.Repeated()))),
+      (wire) =>
+        Effect.promise(() => Request.send(request(wire), arrived)).pipe(
+          Effect.onInterrupt(() => Effect.sync(() => controller.abort())),
+          Effect.timeoutOption(deadlineMillis),
+          Effect.map((done) => ({ evidence: wire.evidence(), inTime: Option.isSome(done) })),
+        ),
+      (wire) => Effect.sync(() => wire.dispose()),
     )
 
     const now = yield* Clock.currentTimeMillis
-    const { body, failure, head, tooLong } = arrived
-    if (head === undefined) return unanswered(host, arrived, wire.evidence(), seconds)
-    const cut = tooLong
-      ? "more than 1 MiB of it"
-      : failure !== undefined
-        ? `then ${Failure.explain(failure.error, host)}`
-        : Option.isNone(done)
-          ? `and did not finish within ${seconds} s`
-          : undefined
+    const { body, handedOver, head, tooLong } = arrived
+    // A failure after the deadline is the one that the deadline caused.
+    const failure = inTime ? arrived.failure : undefined
+    if (head === undefined) return unanswered(host, handedOver, evidence, failure, seconds)
+    const cut = [
+      ...(tooLong ? ["more than 1 MiB of it"] : []),
+      ...(failure === undefined ? [] : [`then ${Failure.explain(failure.error, host)}`]),
+      ...(inTime ? [] : [`and did not finish within ${seconds} s`]),
+    ][0]
     return answered(credential, profile, head, body, cut, now)
   })
 

@@ -7,6 +7,7 @@ import * as Redacted from "effect/Redacted"
 import type { Credential, Verdict } from "../lifecycle/Credential.ts"
 import { effectiveMinValidity, usableUntil } from "../lifecycle/freshness.ts"
 import { initial, type State } from "../lifecycle/machine.ts"
+import type { Event } from "../lifecycle/protocol.ts"
 import type { StoreUnavailable } from "../store/CredentialStore.ts"
 import type { Access } from "./Keeper.ts"
 import type { TokenError } from "./errors.ts"
@@ -70,7 +71,7 @@ export interface Entry extends Sleeper {
   storeTrouble: StoreUnavailable | undefined
   waiters: Set<Deferred.Deferred<Access, TokenError>> | undefined
   /** Events that arrived while one was being carried out, in order. */
-  inbox: Array<Parameters<typeof import("../lifecycle/machine.ts").decide>[1]> | undefined
+  inbox: Array<Event> | undefined
 }
 
 export const make = (name: string, background: boolean): Entry => ({

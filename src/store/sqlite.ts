@@ -3,8 +3,8 @@
  *
  * **Invariants**
  *
- * - A change is one `BEGIN IMMEDIATE` transaction that reads, decides by `Change.apply` and writes, and is synced to the
- *   disk before it is answered. Whatever fails in it, nothing was written.
+ * - A change is one `BEGIN IMMEDIATE` transaction that reads, decides by `Change.apply` and writes, and is on the disk
+ *   before it is answered. Whatever fails in it, nothing was written.
  * - A record that cannot be understood is never written over, except by `remove`, which a person asked for.
  * - Nothing is written to a file that its path no longer leads to, nor to a schema newer than this code.
  * - No call sleeps in the event loop for longer than a commit takes: the wait for a lock is a fiber's.

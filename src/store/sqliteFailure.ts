@@ -4,7 +4,7 @@
  *
  * **Invariants**
  *
- * - Messages hold paths, credential names and SQLite's own words, which never quote a bound value; never a record (I10).
+ * - Messages hold paths, names and SQLite's own words, which never quote a bound value; never a record (I10).
  * - An error nobody foresaw is told by its class alone, because its message may quote what it choked on.
  */
 import * as fs from "node:fs"
@@ -40,8 +40,8 @@ export const replaced = (file: string): StoreUnavailable =>
   unavailable(
     "missing",
     file,
-    `${file} was removed or replaced while this program had it open. What it wrote would be lost, so it writes nothing ` +
-      `more. Start it again; see what is there now: ls -la ${folder(file)}`,
+    `${file} was removed or replaced while this program had it open. What it wrote would be lost, so it writes ` +
+      `nothing more. Start it again; see what is there now: ls -la ${folder(file)}`,
   )
 
 export const withoutItsDatabase = (file: string): StoreUnavailable =>
@@ -105,8 +105,9 @@ const messages: { readonly [K in Reason]: (file: string, cause: string) => strin
   missing: (file, cause) => `${file} is not there (${cause}). See what is: ls -la ${folder(file)}`,
   notOurs: (file, cause) => `${file} cannot be used (${cause}). See who owns it: ls -la ${folder(file)}`,
   readOnly: (file, cause) =>
-    `${file} cannot be opened or written (${cause}). Nothing was changed. Make it writable: chmod 700 ${folder(file)} ` +
-    `&& chmod 600 ${word(file)}; if its file system is mounted read-only, see: findmnt -T ${folder(file)}`,
+    `${file} cannot be opened or written (${cause}). Nothing was changed. Make it writable: ` +
+    `chmod 700 ${folder(file)} && chmod 600 ${word(file)}; if its file system is mounted read-only, see: ` +
+    `findmnt -T ${folder(file)}`,
   full: (file, cause) =>
     `${file} cannot grow (${cause}): the disk is full, or a quota or a file size limit is reached. Nothing was ` +
     `overwritten. Make room: df -h ${folder(file)}; ulimit -f`,

@@ -154,14 +154,16 @@ const prepareFile = (place: string): { readonly file: string; readonly logged: b
  * Closes a database that is refused. The last connection to close writes the log into the file; a reader that outlives
  * it cannot write, so the log stays where it is.
  */
-const closeUntouched = (database: Sqlite.DatabaseSync, reader: Sqlite.DatabaseSync): void => {
+const closeUntouched = (sqlite: typeof Sqlite, database: Sqlite.DatabaseSync, file: string): void => {
+  let reader: Sqlite.DatabaseSync | undefined
   try {
+    reader = new sqlite.DatabaseSync(file, { readOnly: true })
     number(reader, "PRAGMA user_version")
   } catch {
     // Nothing in the log that anybody could read, hence nothing that closing could write.
   }
   database.close()
-  reader.close()
+  reader?.close()
 }
 
 /** Opens the database at `place`, creating what is missing. Throws what `Failure.explain` understands. */
@@ -186,7 +188,7 @@ export const open = (place: string): Opened => {
     assertSameFile()
     return { database, file, assertSameFile }
   } catch (cause) {
-    if (logged) closeUntouched(database, new sqlite.DatabaseSync(file, { readOnly: true }))
+    if (logged) closeUntouched(sqlite, database, file)
     else database.close()
     throw cause
   }

@@ -6,8 +6,8 @@
  *
  * - A watch tells of the write to the log, and the commit becomes visible only after the sync that follows it, in a
  *   millisecond or in fifty. Hence a few looks after each alarm, ever further apart.
- * - The timers are Node's own and let go of the process: a fiber that sleeps by Effect's Clock would keep a program alive
- *   that has nothing left to do but to listen.
+ * - The timers are Node's own and let go of the process: a fiber that sleeps by Effect's Clock would keep a program
+ *   alive that has nothing left to do but to listen.
  *
  * @effect-diagnostics globalTimers:off
  */

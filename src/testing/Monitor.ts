@@ -49,6 +49,7 @@ export interface Rotation {
 export interface Scene {
   readonly now: number
   readonly deadlineMillis: number
+  readonly drainMillis: number
   readonly reuse: ReuseClass
   readonly graceMillis: number
   /** The stored access token works at the resource server, and its holder would hand it out. */
@@ -93,14 +94,28 @@ export class Monitor {
     const who = `${process.name} presents ${token} again`
     const flying = first.outcome === "flying" && first.process.alive && scene.now < first.at + scene.deadlineMillis
     if (flying) return this.fail("I1 presented at most once", `${who} while ${first.process.name}'s request is on the wire`)
-    if (first.outcome === "told") return this.fail("I1 presented at most once", `${who} although ${first.process.name} has the answer`)
+    // A process that stands still for longer than any answer can take cannot be told from one that is gone.
+    if (first.outcome === "told" && scene.now < first.at + scene.drainMillis) return this.fail("I1 presented at most once", `${who} although ${first.process.name} has the answer`)
     this.excuse ??= `${token} had to be presented again: nobody could know what became of it`
+  }
+
+  /**
+   * The right to a second presentation was won. While the access token works there is nothing to gain by it, except
+   * where the server is known to forgive. Judged here and not when the request leaves: between the two a process that
+   * stood still may commit what it had in hand, and nobody can prevent that.
+   */
+  claimedAgain(process: Process, token: string, scene: Scene): void {
+    const first = this.presentations.get(token)?.find(({ outcome }) => outcome !== "harmless")
+    const inGrace = first !== undefined && scene.now - first.at < scene.graceMillis
     const forgiving =
       scene.reuse === "notRotating" ||
       scene.reuse === "untilSuccessorUsed" ||
-      ((scene.reuse === "idempotent" || scene.reuse === "fork") && scene.now - first.at < scene.graceMillis)
+      ((scene.reuse === "idempotent" || scene.reuse === "fork") && inGrace)
     if (!forgiving && scene.storedTokenWorks) {
-      this.fail("I1 presented at most once", `${who} in doubt, although the stored access token still works`)
+      this.fail(
+        "I1 presented at most once",
+        `${process.name} claims ${token} again, in doubt, although the stored access token still works`
+      )
     }
   }
 

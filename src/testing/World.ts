@@ -265,7 +265,7 @@ export class World {
           const next = this.parts.apply(this.stored, this.newest, change)
           sim.log(process.name, "Store", this.#changeWords(change), "call")
           if (next !== undefined) {
-            if (change._tag === "Claim") this.#tickets.set(change.ticket.id, this.#tickets.size + 1)
+            if (change._tag === "Claim") this.#claimed(process, change, next)
             this.#write(process, next)
           }
           sim.log("Store", process.name, `${next === undefined ? "no: " : "ok: "}${this.#words(this.stored)}`, "reply")
@@ -279,6 +279,12 @@ export class World {
       remove: () => Effect.die("not in this world"),
       changes: Stream.empty,
     }
+  }
+
+  #claimed(process: Sim.Process, { ticket }: Extract<Change, { _tag: "Claim" }>, next: Credential): void {
+    this.#tickets.set(ticket.id, this.#tickets.size + 1)
+    const token = next.tokens.refreshToken
+    if (ticket.attempt === 2 && token) this.monitor.claimedAgain(process, Redacted.value(token), this.scene())
   }
 
   #changeWords(change: Change): string {
@@ -339,6 +345,7 @@ export class World {
     return {
       now: sim.now,
       deadlineMillis: exchangeDeadlineMillis,
+      drainMillis: exchangeDeadlineMillis,
       reuse: server.policy.reuse,
       graceMillis: server.policy.graceMillis,
       storedTokenWorks: stored !== undefined && token !== this.#badToken && sim.now < usableUntil(stored.tokens) && this.server.works(token!, sim.now),
@@ -498,7 +505,9 @@ export class World {
     const token = Redacted.value(access.token)
     sim.log(process.name, "Caller", `here is ${token}`, "reply")
     if (token === call.refused) monitor.fail("the token works", `${process.name} gives back ${token}, which was just refused`)
-    if (!server.works(token, sim.now) && monitor.excuse === undefined) {
+    // That a resource server refuses a token is known to those who were told.
+    const unknown = token === this.#badToken && call.refused === undefined
+    if (!unknown && !server.works(token, sim.now) && monitor.excuse === undefined) {
       monitor.fail("the token works", `${process.name} hands out ${token}, which no resource server accepts`)
     }
     sim.wrote |= Sim.Server

@@ -20,13 +20,13 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { isLoopback } from "../exchange/endpointUrl.ts"
-import { type Answer, httpDate } from "./answers.ts"
+import { type Answer, httpDate, oauthError } from "./answers.ts"
 import * as AuthorizationServer from "./AuthorizationServer.ts"
 import * as Fault from "./Fault.ts"
 import { paths } from "./metadata.ts"
 import { type Asked, parametersOf, route } from "./routes.ts"
 
-export interface ListenOptions extends AuthorizationServer.Options {
+export interface ListenOptions extends Omit<AuthorizationServer.Options, "issuer"> {
   /** Default: any that is free. */
   readonly port?: number | undefined
   /** Listens with TLS. The certificate has to be for 127.0.0.1. */
@@ -36,7 +36,7 @@ export interface ListenOptions extends AuthorizationServer.Options {
 }
 
 export interface Listening {
-  /** Without a slash at the end; it is the issuer too, unless the options name another. */
+  /** Without a slash at the end. It is the issuer too. */
   readonly url: string
   readonly tokenEndpoint: string
   readonly resourceUrl: string
@@ -57,6 +57,7 @@ const longestBodyBytes = 65_536
 /** `undefined`: the client went away, or sends without end. */
 const bodyOf = (request: Http.IncomingMessage): Effect.Effect<string | undefined> =>
   Effect.callback((resume) => {
+    if (request.destroyed) return resume(Effect.undefined)
     const chunks: Array<Buffer> = []
     let size = 0
     request.on("data", (chunk: Buffer) => {
@@ -195,12 +196,13 @@ export const listen = Effect.fnUntraced(function* (
   const url = `${tls === undefined ? "http" : "https"}://127.0.0.1:${yield* bind(socket, port)}`
   const server = AuthorizationServer.make({
     ...rest,
-    issuer: rest.issuer ?? url,
+    issuer: url,
     // A word to search logs for, and enough that nobody guesses: other users of this machine reach the port too.
     secretPrefix: rest.secretPrefix ?? `simulated-${Crypto.randomBytes(12).toString("hex")}-`,
   })
   socket.on("request", (request: Http.IncomingMessage, response: Response) => {
-    run(answer(server, request, response, now))
+    const failed = (): Effect.Effect<void> => send(response, oauthError(500, "server_error", "A defect in the simulation."), now())
+    run(Effect.catchDefect(answer(server, request, response, now), failed))
   })
   return { url, tokenEndpoint: `${url}${paths.token}`, resourceUrl: `${url}${paths.resource}`, server, close }
 })

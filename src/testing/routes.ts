@@ -33,8 +33,11 @@ const parsed = (body: string): unknown => {
 /** A form (RFC 6749 appendix B), or a JSON object with texts, as OpenAI's and Anthropic's clients send it. */
 export const parametersOf = ({ body, contentType }: Pick<Asked, "body" | "contentType">): URLSearchParams => {
   if (!/^application\/json\b/i.test(contentType ?? "")) return new URLSearchParams(body)
-  const fields = Object.entries(asRecord(parsed(body)) ?? {})
-  return new URLSearchParams(fields.flatMap(([name, value]) => (typeof value === "string" ? [[name, value]] : [])))
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(asRecord(parsed(body)) ?? {})) {
+    if (typeof value === "string") parameters.append(name, value)
+  }
+  return parameters
 }
 
 const seconds = (millis: number): number => Math.floor(millis / 1000)

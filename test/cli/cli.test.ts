@@ -154,7 +154,7 @@ describe("import", () => {
     assert.strictEqual(wrong.code, 2)
     assert.include(wrong.stderr, "token_endpoint: expected an https: URL")
     assert.strictEqual((await run(["import", "-", "--name", "github"], { input: "secret-{" })).code, 2)
-    const missing = await run(["import", path.join(folder, "nothing"), "--name", "github"])
+    const missing = await run(["import", path.join(folder, "secret-nothing"), "--name", "github"])
     assert.strictEqual(missing.code, 2)
     assert.include(missing.stderr, "it is not there")
   })

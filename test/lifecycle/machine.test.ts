@@ -85,7 +85,7 @@ describe("the statechart", () => {
       })
       for (const { state, transitions } of Object.values(map)) {
         for (const node of state._nodes) reached.add(node)
-        for (const { event } of Object.values(transitions)) {
+        for (const { event } of Object.values<{ readonly event: Event }>(transitions)) {
           for (const transition of machine.getTransitionData(state, event) ?? []) taken.add(transition)
         }
       }

@@ -76,4 +76,4 @@ export const release = (generation: number, ticketId: string, pause?: Credential
 export const digest = (credential: Credential.Credential | undefined): string =>
   credential === undefined
     ? "none"
-    : `g${credential.generation} ${crypto.createHash("sha256").update(Credential.encode(credential)).digest("hex").slice(0, 12)}`
+    : `g${credential.generation} ${crypto.hash("sha256", Credential.encode(credential)).slice(0, 12)}`

@@ -156,7 +156,8 @@ describe("sqlite: no room", () => {
       const disk = `${home}-disk`
       fs.mkdirSync(disk)
       const full = yield* shell(
-        `exec unshare -m bash -c "mount -t tmpfs -o size=300k tmpfs '${disk}' && ${workerCommand("fill", path.join(disk, "home"))}; cp -a '${disk}/home' '${home}'"`,
+        `exec unshare -m bash -c "mount -t tmpfs -o size=300k tmpfs '${disk}' && ` +
+          `${workerCommand("fill", path.join(disk, "home"))}; cp -a '${disk}/home' '${home}'"`,
       )
       yield* overwritesNothing(home, yield* full.rest)
     }),
@@ -197,7 +198,9 @@ describe("sqlite: no right to write", () => {
       assert.strictEqual(failure.reason, "readOnly", failure.message)
       assert.include(failure.message, "chmod 700")
       assert.deepStrictEqual(contents(home), before)
+      fs.chmodSync(home, 0o700)
       fs.rmSync(fileOf(home))
+      fs.chmodSync(home, 0o500)
       const creator = yield* asSomebody("use", home)
       assert.strictEqual(((yield* creator.line) as Failure).reason, "readOnly")
     }),
@@ -231,7 +234,8 @@ describe("sqlite: no right to write", () => {
       const home = yield* freshHome
       yield* Effect.scoped(Effect.flatMap(Sqlite.make({ home }), (store) => store.compareAndSwap("a", commit(0))))
       const user = yield* shell(
-        `exec unshare -m bash -c "mount --bind '${home}' '${home}' && mount -o remount,ro,bind '${home}' && exec ${workerCommand("use", home)}"`,
+        `exec unshare -m bash -c "mount --bind '${home}' '${home}' && mount -o remount,ro,bind '${home}' && ` +
+          `exec ${workerCommand("use", home)}"`,
       )
       const failure = (yield* user.rest).at(-1) as Failure
       assert.strictEqual(failure.reason, "readOnly", failure.message)

@@ -1,4 +1,4 @@
-/** What the tests of the SQLite store share: fresh folders, raw connections, and child processes that run `worker.ts`. */
+/** What the tests of the SQLite store share: fresh folders, raw connections, and processes that run `worker.ts`. */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -15,7 +15,12 @@ import { fileURLToPath } from "node:url"
 export const freshHome: Effect.Effect<string, never, Scope.Scope> = Effect.map(
   Effect.acquireRelease(
     Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-store-"))),
-    (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true })),
+    (folder) =>
+      Effect.sync(() => {
+        // A test may have made it read-only.
+        if (fs.existsSync(path.join(folder, "home"))) fs.chmodSync(path.join(folder, "home"), 0o700)
+        fs.rmSync(folder, { recursive: true, force: true })
+      }),
   ),
   (folder) => {
     fs.chmodSync(folder, 0o755)

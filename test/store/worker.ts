@@ -17,7 +17,7 @@ const [, , command = "", home = "", argument = ""] = process.argv
 
 const print = (value: unknown): void => void fs.writeSync(1, `${JSON.stringify(value)}\n`)
 
-/** What the test says next, line by line. Opened when it is first wanted, because an open input keeps a process alive. */
+/** What the test says next, line by line. Opened when first wanted, because an open input keeps a process alive. */
 let input: AsyncIterator<string> | undefined
 const next = Effect.map(
   Effect.promise(() => (input ??= readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]()).next()),
