@@ -3,13 +3,13 @@
  * hands everything else to `main.ts`.
  *
  * It is bundled to CommonJS without any library, because each of those costs more than the answer. Whatever goes wrong
- * here is no failure: the other path looks again and finds the words for it. Nothing is written, nothing is created, and
- * permissions are the other path's business.
+ * here is no failure: the other path looks again and finds the words for it. No credential is changed, and permissions
+ * are the other path's business.
  */
 import { existsSync, mkdirSync, statSync } from "node:fs"
+import { currentHome } from "../store/home.ts"
 import { exitCodes } from "./exitCodes.ts"
 import { format } from "./format.ts"
-import { currentHome } from "../store/home.ts"
 import { tooOld } from "./nodeVersion.ts"
 import { parseTokenRequest } from "./request.ts"
 import { served } from "./served.ts"
@@ -26,9 +26,9 @@ const readRecord = (name: string): string | undefined => {
   // Node 22 warns on stderr that this module is experimental. Who asks for a token cannot do anything about it.
   const { emitWarning } = process
   process.emitWarning = () => {}
-  const { DatabaseSync } = process.getBuiltinModule("node:sqlite")
+  const sqlite = process.getBuiltinModule("node:sqlite")
   process.emitWarning = emitWarning
-  const database = new DatabaseSync(file, { readOnly: true })
+  const database = new sqlite.DatabaseSync(file, { readOnly: true })
   try {
     const select = "SELECT user_version, record FROM credentials, pragma_user_version WHERE name = ?"
     const row = database.prepare(select).get(name)

@@ -193,11 +193,15 @@ const postpone = (at: (context: Context, now: number) => number) =>
 const wake = (at: (context: Context, now: number) => number) =>
   ({ type: "wake", params: ({ context, event }: Args) => ({ at: at(context, event.now) }) }) as const
 
-const atWindow = wake(({ view }) => view.refreshAt)
-const atEnd = wake(({ view }) => view.usableUntil)
+/** A process that acts only when asked has no use for waking while nobody asks. */
+const wakeAtRest = (at: (context: Context, now: number) => number) =>
+  wake((context, now) => (context.background ? at(context, now) : Infinity))
+
+const atWindow = wakeAtRest(({ view }) => view.refreshAt)
+const atEnd = wakeAtRest(({ view }) => view.usableUntil)
 const atFollow = wake(Rules.followAt)
-const atPause = wake(Rules.pauseAt)
-const atDoubt = wake(Rules.doubtAt)
+const atPause = wakeAtRest(Rules.pauseAt)
+const atDoubt = wakeAtRest(Rules.doubtAt)
 const soon = wake((_, now) => now + Rules.storeRetryMillis)
 const never = { type: "wake", params: { at: Infinity } } as const
 

@@ -88,7 +88,10 @@ export interface AuthorizationServer {
   /** Arrival and work in one step, without the script. */
   readonly exchange: (request: Request, now: number) => Answer
   /** What a presentation of the refresh token would be now, and whether it would be honoured. */
-  readonly inspect: (refreshToken: string, now: number) => { readonly was: NonNullable<Presentation["was"]>; readonly honoured: boolean }
+  readonly inspect: (
+    refreshToken: string,
+    now: number,
+  ) => { readonly was: NonNullable<Presentation["was"]>; readonly honoured: boolean }
   /** Whether the access token works, without using it. */
   readonly introspect: (accessToken: string, now: number) => Introspection
   /** The access token is used at the resource. */

@@ -21,7 +21,6 @@ export interface Family {
   readonly overrides: Overrides | undefined
   readonly refreshTokens: Array<RefreshToken>
   readonly accessTokens: Array<AccessToken>
-  minted: number
   revoked: boolean
   /** Not every server takes the access tokens along. */
   accessRevoked: boolean
@@ -64,9 +63,13 @@ export interface Pair {
 /** How the values of tokens come about. */
 export type SecretOf = (kind: "at" | "rt", family: Family, number: number, expiresAt: number) => string
 
-export const make = (
-  grant: Pick<Family, "number" | "clientId" | "scope" | "resource" | "overrides">,
-): Family => ({ ...grant, refreshTokens: [], accessTokens: [], minted: 0, revoked: false, accessRevoked: false })
+export const make = (grant: Pick<Family, "number" | "clientId" | "scope" | "resource" | "overrides">): Family => ({
+  ...grant,
+  refreshTokens: [],
+  accessTokens: [],
+  revoked: false,
+  accessRevoked: false,
+})
 
 /** What a presentation would lead to: `keep` mints an access token only, `repeat` and `again` honour a consumed one. */
 export type Judgement =
@@ -104,7 +107,8 @@ export const judge = (token: RefreshToken, policy: Policy, now: number): Judgeme
 
 /** What the token is to a server that looks at it with this judgement. */
 export const standing = (token: RefreshToken, judgement: Judgement): "current" | "reuse" | "dead" => {
-  if (judgement._tag === "Honoured") return judgement.how === "repeat" || judgement.how === "again" ? "reuse" : "current"
+  if (judgement._tag === "Honoured")
+    return judgement.how === "repeat" || judgement.how === "again" ? "reuse" : "current"
   return judgement.why === "reused" && !token.family.revoked ? "reuse" : "dead"
 }
 
@@ -116,7 +120,7 @@ const mintAccess = (
   scope: string | undefined,
   secretOf: SecretOf,
 ): AccessToken => {
-  const number = ++family.minted
+  const number = family.accessTokens.length + 1
   const expiresAt = now + policy.accessLifetimeMillis
   const secret = secretOf("at", family, number, expiresAt)
   const access: AccessToken = { kind: "access", secret, number, family, refreshToken, scope, expiresAt, revoked: false }
@@ -132,7 +136,7 @@ export const mint = (
   scope: string | undefined,
   secretOf: SecretOf,
 ): { readonly access: AccessToken; readonly refresh: RefreshToken } => {
-  const number = family.minted + 1
+  const number = family.accessTokens.length + 1
   const expiresAt = now + policy.refreshLifetimeMillis
   const refresh: RefreshToken = {
     kind: "refresh",
@@ -201,7 +205,8 @@ export const present = (
       break
     case "again": {
       const before = token.successor?.refresh
-      if (before !== undefined && policy.reuse === "untilSuccessorUsed" && policy.replacesSuccessor) before.replaced = true
+      if (before !== undefined && policy.reuse === "untilSuccessorUsed" && policy.replacesSuccessor)
+        before.replaced = true
       break
     }
   }
@@ -220,13 +225,13 @@ const refreshDigest = (token: RefreshToken): string =>
   `@${token.consumedAt ?? ""}~${token.expiresAt}${token.superseded ? "s" : ""}${token.replaced ? "r" : ""}`
 
 const accessDigest = (token: AccessToken): string =>
-  `${token.number}<${token.refreshToken?.number ?? ""}~${token.expiresAt}${token.scope ?? ""}${token.revoked ? "r" : ""}`
+  `${token.number}<${token.refreshToken?.number ?? ""}~${token.expiresAt}"${token.scope ?? ""}"${token.revoked ? "r" : ""}`
 
 /** Everything about the family that its future depends on. */
 export const digest = (family: Family): string => {
   const flags = `${family.revoked ? "R" : ""}${family.accessRevoked ? "A" : ""}`
-  const grant = `${family.number}/${family.clientId}/${family.scope ?? ""}/${family.resource ?? ""}`
-  const overrides = family.overrides === undefined ? "" : JSON.stringify(family.overrides)
+  const { clientId, number, overrides, resource, scope } = family
+  const grant = JSON.stringify([number, clientId, scope, resource, overrides])
   const refreshTokens = family.refreshTokens.map(refreshDigest).join(" ")
-  return `${grant}#${family.minted}${flags}${overrides}[${refreshTokens}][${family.accessTokens.map(accessDigest).join(" ")}]`
+  return `${grant}${flags}[${refreshTokens}][${family.accessTokens.map(accessDigest).join(" ")}]`
 }

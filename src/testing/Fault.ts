@@ -72,7 +72,9 @@ export const replacement = (fault: Fault | undefined, now: number): Answer | und
 /** What leaves of the server's own answer, unless something else does. */
 export const ownAnswer = (fault: Fault | undefined): OwnAnswer | undefined => {
   const answer = fault?.answer ?? "own"
-  return answer === "own" || answer === "half" || (typeof answer === "object" && "dripMillis" in answer) ? answer : undefined
+  return answer === "own" || answer === "half" || (typeof answer === "object" && "dripMillis" in answer)
+    ? answer
+    : undefined
 }
 
 /** Whom a request is from and what it presents, as far as it says. */

@@ -72,10 +72,11 @@ export class Monitor {
     if (this.violation === undefined && (this.#watched?.has(invariant) ?? true)) this.violation = { invariant, detail }
   }
 
-  /** A refresh token leaves a process. */
-  presented(process: Process, token: string, scene: Scene): Presentation {
-    const all = this.presentations.get(token) ?? []
-    this.presentations.set(token, all)
+  /** The refresh token of a generation leaves a process. A server that does not rotate keeps one token for many. */
+  presented(process: Process, token: string, generation: number, scene: Scene): Presentation {
+    const name = `${token}.${generation}`
+    const all = this.presentations.get(name) ?? []
+    this.presentations.set(name, all)
     const open = all.filter(({ outcome }) => outcome !== "harmless")
     const [first] = open
     if (open.some(({ outcome }) => outcome === "dead")) {
@@ -104,9 +105,8 @@ export class Monitor {
    * where the server is known to forgive. Judged here and not when the request leaves: between the two a process that
    * stood still may commit what it had in hand, and nobody can prevent that.
    */
-  claimedAgain(process: Process, token: string, scene: Scene): void {
-    const first = this.presentations.get(token)?.find(({ outcome }) => outcome !== "harmless")
-    const inGrace = first !== undefined && scene.now - first.at < scene.graceMillis
+  claimedAgain(process: Process, token: string, firstIssuedAt: number, scene: Scene): void {
+    const inGrace = scene.now - firstIssuedAt < scene.graceMillis
     const forgiving =
       scene.reuse === "notRotating" ||
       scene.reuse === "untilSuccessorUsed" ||

@@ -85,16 +85,11 @@ export class Process {
   #first = 0x811c9dc5 | 0
   #second = 0x01234567 | 0
 
-  constructor(index: number, name: string, host: string, skewMillis: number, before: Process | undefined) {
+  constructor(index: number, name: string, host: string, skewMillis: number) {
     this.index = index
     this.name = name
     this.host = host
     this.skewMillis = skewMillis
-    if (before !== undefined) {
-      this.#first = before.#first
-      this.#second = before.#second
-      this.observe("restart")
-    }
   }
 
   observe(what: string): void {
@@ -233,8 +228,13 @@ export class Simulation {
       if (!enabled()) continue
       actions.push({ id, process: process.index, fault: 0, stall: 0, local: kind === "send", run })
     }
+    // Node runs due timers in the order of their deadlines: which of a process's own comes first is not a choice.
+    let next: Sleeper | undefined
     for (const sleeper of process.sleepers) {
-      if (sleeper.deadline > this.now) continue
+      if (sleeper.deadline <= this.now && (next === undefined || sleeper.deadline < next.deadline)) next = sleeper
+    }
+    if (next !== undefined) {
+      const sleeper = next
       const run = (): void => {
         process.sleepers.splice(process.sleepers.indexOf(sleeper), 1)
         this.wrote |= own(process.index)

@@ -125,7 +125,7 @@ export class World {
       : undefined
     if (this.#badToken !== undefined) this.server.withdraw(this.#badToken)
     for (const [index, { calls, host, skewMillis }] of scenario.processes.entries()) {
-      this.#spawn(index, `P${index}`, host ?? "h1", skewMillis ?? 0, calls.map((call) => call === "refused"), undefined)
+      this.#spawn(index, `P${index}`, host ?? "h1", skewMillis ?? 0, calls.map((call) => call === "refused"))
     }
   }
 
@@ -152,9 +152,9 @@ export class World {
 
   // ------------------------------------------------------------------ processes
 
-  #spawn(index: number, called: string, host: string, skewMillis: number, refused: ReadonlyArray<boolean>, before: Sim.Process | undefined): Member {
+  #spawn(index: number, called: string, host: string, skewMillis: number, refused: ReadonlyArray<boolean>): Member {
     const { parts, scenario, sim } = this
-    const process = new Sim.Process(index, called, host, skewMillis, before)
+    const process = new Sim.Process(index, called, host, skewMillis)
     const member: Member = {
       process,
       calls: refused.map((isRefused, call) => ({
@@ -181,7 +181,7 @@ export class World {
       Context.merge(sim.surroundings(process))
     )
     const fiber = Effect.runForkWith(services)(
-      Live.make({ background: scenario.background ?? false, label: "program", exchangeDeadlineMillis, clockCheckMillis: Infinity, ...scenario.options }),
+      Live.make({ background: scenario.background ?? false, label: "program", exchangeDeadlineMillis, clockCheckMillis: Infinity, callerDeadlineMillis: Infinity, ...scenario.options }),
       { scheduler: sim.scheduler }
     )
     sim.drain()
@@ -284,7 +284,8 @@ export class World {
   #claimed(process: Sim.Process, { ticket }: Extract<Change, { _tag: "Claim" }>, next: Credential): void {
     this.#tickets.set(ticket.id, this.#tickets.size + 1)
     const token = next.tokens.refreshToken
-    if (ticket.attempt === 2 && token) this.monitor.claimedAgain(process, Redacted.value(token), this.scene())
+    const first = next.ticket?.first
+    if (first && token) this.monitor.claimedAgain(process, Redacted.value(token), first.issuedAt, this.scene())
   }
 
   #changeWords(change: Change): string {
@@ -319,7 +320,7 @@ export class World {
     if (changed && next.generation === before.generation) {
       monitor.fail("I2 generations grow", `${process.name} stores other tokens under generation ${next.generation}`)
     }
-    if (changed && refresh !== undefined && !server.accepts(refresh, sim.now) && before.tokens.refreshToken !== undefined && server.accepts(Redacted.value(before.tokens.refreshToken), sim.now)) {
+    if (changed && monitor.excuse === undefined && refresh !== undefined && !server.accepts(refresh, sim.now) && before.tokens.refreshToken !== undefined && server.accepts(Redacted.value(before.tokens.refreshToken), sim.now)) {
       monitor.fail("I3 nothing older replaces", `${process.name} replaces a refresh token that is good by one that is not`)
     }
     if (before?.tokens.refreshToken !== undefined && next.tokens.refreshToken === undefined) {
@@ -327,6 +328,12 @@ export class World {
     }
     if (next.verdict !== undefined && before?.verdict === undefined && next.verdict.reason !== "lostInRotation" && refresh !== undefined && server.accepts(refresh, sim.now)) {
       monitor.fail("I8 no false death", `${process.name} declares ${refresh} dead (${next.verdict.reason}), and the server would take it`)
+    }
+    if (next.verdict?.reason === "lostInRotation" && before?.verdict === undefined) {
+      if (before?.ticket?.attempt !== 2) {
+        monitor.fail("I8 no false death", `${process.name} gives up a rotation that was not tried a second time`)
+      }
+      monitor.excuse ??= "two presentations went unanswered, and there is never a third"
     }
     this.stored = next
     this.newest = Math.max(this.newest, next.generation)
@@ -367,7 +374,7 @@ export class World {
             Sim.Ghost | Sim.network(process.index),
             () => {
               this.#judgeNeed(process, token)
-              const presentation = monitor.presented(process, token, this.scene())
+              const presentation = monitor.presented(process, token, credential.generation, this.scene())
               sim.log(process.name, "AS", `refresh ${token}`, "call")
               message = { id: `${process.name}.${process.operations}`, process, token, presentation, resume, state: "sent", answer: undefined, rotation: undefined, duplicated: false }
               this.messages.push(message)
@@ -616,12 +623,13 @@ export class World {
         this.epilogue = "asked"
         this.faultsLeft = 0
         this.stallsLeft = 0
+        for (const { process } of this.members) process.die()
         const stored = this.stored
         const end = stored?.tokens.expiry._tag === "Known" ? stored.tokens.expiry.at : sim.now
         const latest = Math.max(end, stored?.ticket?.drainedAt ?? 0, stored?.pause?.until ?? 0, this.#storeDownUntil, sim.now)
         sim.now = latest + 1
         sim.log("Clock", "Clock", "later: the token has ended, and everything works again", "time")
-        if (stored !== undefined) this.#spawn(this.members.length, "Z", "h1", 0, [false], undefined)
+        if (stored !== undefined) this.#spawn(this.members.length, "Z", "h1", 0, [false])
       },
     }
   }
@@ -769,7 +777,7 @@ export class World {
     }
     if (scenario.restart > 0) {
       const refused = Array.from({ length: scenario.restart }, () => false)
-      this.#spawn(process.index, `${process.name}'`, process.host, process.skewMillis, refused, process)
+      this.#spawn(process.index, `${process.name}'`, process.host, process.skewMillis, refused)
     }
   }
 
@@ -826,8 +834,11 @@ export class World {
   key(symmetry: boolean, last: number): string {
     const { sim } = this
     const holder = this.stored?.ticket?.holder.instance
-    const parts = this.members.map(({ process }) => {
-      let text = `${process.history}${process.alive ? "" : "x"}${process.index === last ? "*" : ""}${holder === process.name ? "T" : ""}`
+    const parts = this.members.map(({ calls, process, started }) => {
+      // A process that is dead, or that has nothing left to do, has a past and no future.
+      const isOver = !process.alive || (started === calls.length && process.pending.length === 0 && process.sleepers.length === 0 && calls.every(({ fiber }) => fiber === undefined))
+      const memory = process.alive ? (isOver ? "over" : process.history) : "dead"
+      let text = `${memory}${process.index === last ? "*" : ""}${holder === process.name ? "T" : ""}`
       for (const { answer, duplicated, process: sender, state, token } of this.messages) {
         if (sender.index === process.index) text += `;${sender === process ? "" : "^"}${token}${state}${answer?.words ?? ""}${duplicated ? "2" : ""}`
       }

@@ -23,7 +23,11 @@ export const form = (status: number, fields: Readonly<Record<string, string>>): 
   body: new URLSearchParams(fields).toString(),
 })
 
-export const text = (status: number, body: string): Answer => ({ status, headers: { "content-type": "text/plain" }, body })
+export const text = (status: number, body: string): Answer => ({
+  status,
+  headers: { "content-type": "text/plain" },
+  body,
+})
 
 export const html = (status: number, title: string): Answer => ({
   status,
@@ -72,7 +76,9 @@ const expiresInOf = (spelling: Policy["expiresIn"], millis: number): unknown => 
 
 /** A form leaves out what is `undefined`, as JSON does of its own accord. */
 const asTexts = (fields: Readonly<Record<string, unknown>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])))
+  Object.fromEntries(
+    Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+  )
 
 /** RFC 6749 §5.1, or what some server has made of it. */
 export const granted = (tokens: Granted, policy: Policy): Answer => {

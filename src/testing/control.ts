@@ -109,14 +109,20 @@ export type Controlled =
   | { readonly wrong: ReadonlyArray<string> }
   | { readonly grant?: ReturnType<typeof grantDocument> & { readonly number: number }; readonly revoked?: boolean }
 
-export const control = (server: AuthorizationServer, request: unknown, addresses: Addresses, now: number): Controlled => {
+export const control = (
+  server: AuthorizationServer,
+  request: unknown,
+  addresses: Addresses,
+  now: number,
+): Controlled => {
   const decoded = decode(request)
   if (Result.isFailure(decoded)) {
     const { issues } = format(decoded.failure.issue)
     return { wrong: [...new Set(issues.map(({ path }) => (path ?? []).map(String).join(".")))] }
   }
   const { clearFaults, client, consent, faults, grant, policy, revokeGrant, revokeToken } = decoded.success
-  const unknownClient = grant?.clientId !== undefined && grant.clientId !== client?.clientId && !server.clients.has(grant.clientId)
+  const unknownClient =
+    grant?.clientId !== undefined && grant.clientId !== client?.clientId && !server.clients.has(grant.clientId)
   if (unknownClient) return { wrong: ["grant.clientId"] }
 
   if (policy !== undefined) server.setPolicy(policy)

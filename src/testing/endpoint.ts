@@ -13,6 +13,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { formEncoded } from "../exchange/request.ts"
 import { type Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import type { Credential, ReuseClass } from "../lifecycle/Credential.ts"
 import { classify } from "../provider/classify.ts"
@@ -32,9 +33,6 @@ export interface EndpointOptions {
 
 const profileOf = ({ provider }: Credential): ProviderProfile.ProviderProfile =>
   ProviderProfile.find(provider) ?? ProviderProfile.generic
-
-/** RFC 6749 §2.3.1. */
-const formEncoded = (text: string): string => new URLSearchParams([["", text]]).toString().slice(1)
 
 /** The request that presents the credential's refresh token (RFC 6749 §6). */
 export const requestOf = (credential: Credential): Request => {

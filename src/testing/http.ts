@@ -48,7 +48,9 @@ export interface Listening {
 /** The port is taken, or the certificate cannot be read. */
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", { code: Schema.String }) {}
 
-export class SimulatedServer extends Context.Service<SimulatedServer, Listening>()("tokenkeep/testing/SimulatedServer") {}
+export class SimulatedServer extends Context.Service<SimulatedServer, Listening>()(
+  "tokenkeep/testing/SimulatedServer",
+) {}
 
 type Response = Http.ServerResponse<Http.IncomingMessage>
 
@@ -136,7 +138,8 @@ const answerToken = Effect.fnUntraced(function* (
   const replaced = Fault.replacement(fault, now())
   if (replaced !== undefined) return yield* send(response, replaced, now())
   const how = Fault.ownAnswer(fault)
-  if (how === undefined || own === undefined) return yield* fault?.answer === "never" ? silence(response) : drop(response)
+  if (how === undefined || own === undefined)
+    return yield* fault?.answer === "never" ? silence(response) : drop(response)
   if (how === "own") return yield* send(response, own, now())
   if (how === "half") return yield* sendHalf(response, own, now())
   return yield* sendSlowly(response, own, how.dripMillis, now())
@@ -166,7 +169,8 @@ const answer = Effect.fnUntraced(function* (
 
 const bind = (server: Http.Server, port: number): Effect.Effect<number, CannotListen> =>
   Effect.callback((resume) => {
-    const failed = (error: NodeJS.ErrnoException) => resume(Effect.fail(new CannotListen({ code: error.code ?? "unknown" })))
+    const failed = (error: NodeJS.ErrnoException) =>
+      resume(Effect.fail(new CannotListen({ code: error.code ?? "unknown" })))
     server.once("error", failed)
     server.listen(port, "127.0.0.1", () => {
       server.off("error", failed)
@@ -201,7 +205,8 @@ export const listen = Effect.fnUntraced(function* (
     secretPrefix: rest.secretPrefix ?? `simulated-${Crypto.randomBytes(12).toString("hex")}-`,
   })
   socket.on("request", (request: Http.IncomingMessage, response: Response) => {
-    const failed = (): Effect.Effect<void> => send(response, oauthError(500, "server_error", "A defect in the simulation."), now())
+    const failed = (): Effect.Effect<void> =>
+      send(response, oauthError(500, "server_error", "A defect in the simulation."), now())
     run(Effect.catchDefect(answer(server, request, response, now), failed))
   })
   return { url, tokenEndpoint: `${url}${paths.token}`, resourceUrl: `${url}${paths.resource}`, server, close }

@@ -62,7 +62,9 @@ const introspected = (found: Introspection): Answer =>
 const unauthorized = (issuer: string, why: string | undefined): Answer => {
   const metadata = `resource_metadata="${issuer}${Metadata.paths.protectedResource}${Metadata.paths.resource}"`
   const error = why === undefined ? "" : `error="invalid_token", error_description="The access token is ${why}", `
-  return json(401, why === undefined ? {} : { error: "invalid_token" }, { "www-authenticate": `Bearer ${error}${metadata}` })
+  return json(401, why === undefined ? {} : { error: "invalid_token" }, {
+    "www-authenticate": `Bearer ${error}${metadata}`,
+  })
 }
 
 const resource = (server: AuthorizationServer, authorization: string | undefined, now: number): Answer => {

@@ -41,15 +41,24 @@ const deadSpellings = {
   claude: () => json(404, { type: "error", error: { type: "not_found_error", message: "Not found" } }),
   cognito: () => json(400, { __type: "NotAuthorizedException", message: "Invalid Refresh Token" }),
   entra: (why: Why) =>
-    oauthError(400, "invalid_grant", why === "expired" ? "AADSTS700082: The refresh token has expired." : "AADSTS50173"),
-  github: () => form(200, { error: "bad_refresh_token", error_description: "The refresh token passed is incorrect or expired." }),
+    oauthError(
+      400,
+      "invalid_grant",
+      why === "expired" ? "AADSTS700082: The refresh token has expired." : "AADSTS50173",
+    ),
+  github: () =>
+    form(200, { error: "bad_refresh_token", error_description: "The refresh token passed is incorrect or expired." }),
   hubspot: () => json(400, { status: "BAD_REFRESH_TOKEN", message: "missing or invalid refresh token" }),
   keycloak: (why: Why) => oauthError(400, "invalid_grant", keycloak[why]),
   notion: () => oauthError(400, "invalid_grant", "OAuth grant revoked"),
   obot: () => oauthError(400, "invalid_request", "Invalid refresh token"),
   openai: (why: Why) =>
     json(401, {
-      error: { message: "Your refresh token could not be used. Please sign in again.", type: "invalid_request_error", code: openai[why] },
+      error: {
+        message: "Your refresh token could not be used. Please sign in again.",
+        type: "invalid_request_error",
+        code: openai[why],
+      },
     }),
   openaiObject: () => json(400, { error: { message: "The grant is not valid.", code: "invalid_grant" } }),
   slack: () => json(200, { ok: false, error: "invalid_refresh_token" }),
@@ -79,7 +88,12 @@ const busy = (retryAfter: string): Answer => json(429, { error: "too_many_reques
 const troubles = {
   /** Ory Hydra to the loser of a race. */
   hydraRetry: () =>
-    json(400, { error: "invalid_request", error_description: "The request failed.", error_hint: "Failed to refresh token because of multiple concurrent requests using the same token. Please retry the request." }),
+    json(400, {
+      error: "invalid_request",
+      error_description: "The request failed.",
+      error_hint:
+        "Failed to refresh token because of multiple concurrent requests using the same token. Please retry the request.",
+    }),
   busySeconds: () => busy("30"),
   busyDate: (now: number) => busy(httpDate(now + 30_000)),
   busySilent: () => json(429, { error: "slow_down" }),

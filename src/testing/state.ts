@@ -1,5 +1,5 @@
 /** What a simulated authorization server holds, and how the values of its tokens come about. Shared by its parts only. */
-import * as Authorize from "./authorize.ts"
+import type * as Authorize from "./authorize.ts"
 import type { Client } from "./clientAuth.ts"
 import * as Family from "./Family.ts"
 import type { Fault } from "./Fault.ts"
@@ -21,7 +21,8 @@ export interface State {
   digest: string | undefined
 }
 
-export const policyOf = (state: State, family: Family.Family): Policy.Policy => Policy.over(state.policy, family.overrides)
+export const policyOf = (state: State, family: Family.Family): Policy.Policy =>
+  Policy.over(state.policy, family.overrides)
 
 const segment = (value: unknown): string => Buffer.from(JSON.stringify(value), "utf8").toString("base64url")
 

@@ -23,14 +23,13 @@ const repeats = (parameters: URLSearchParams): boolean => {
   return [...names].some((name) => name !== "resource" && parameters.getAll(name).length > 1)
 }
 
-const wordsOf = (scope: string | null | undefined): ReadonlyArray<string> => scope?.split(" ").filter((word) => word !== "") ?? []
+const wordsOf = (scope: string | null | undefined): ReadonlyArray<string> =>
+  scope?.split(" ").filter((word) => word !== "") ?? []
 
 /** RFC 8707 §2.2: another resource than the grant is for. */
 const offTarget = (parameters: URLSearchParams, policy: Policy.Policy, resource: string | undefined): boolean => {
   const asked = parameters.getAll("resource")
-  return asked.length === 0
-    ? policy.requiresResource
-    : resource !== undefined && asked.some((one) => one !== resource)
+  return asked.length === 0 ? policy.requiresResource : resource !== undefined && asked.some((one) => one !== resource)
 }
 
 const answer = (pair: Family.Pair, policy: Policy.Policy, entry: Entry, now: number): Answer => {

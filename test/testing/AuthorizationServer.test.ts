@@ -81,6 +81,19 @@ describe("a refresh token that was consumed at 0", () => {
     )
   })
 
+  it("may have come to its own end meanwhile", () => {
+    const server = make({ reuse: "idempotent", refreshLifetimeMillis: 500, dead: "openai" })
+    const codeAt = (token: string, at: number) => {
+      const { error } = fieldsOf(server.exchange(refreshing(token), at))
+      return error === undefined ? undefined : Reflect.get(Object(error), "code")
+    }
+    assert.isUndefined(codeAt("rt-1", 499))
+    assert.strictEqual(codeAt("rt-1", 500), "refresh_token_expired")
+    assert.isUndefined(codeAt("rt-2", 998))
+    assert.strictEqual(codeAt("rt-3", 1_498), "refresh_token_expired")
+    assert.isTrue(server.introspect("at-3", 1_498).active)
+  })
+
   it("and its other grants nothing", () => {
     const server = make({ reuse: "strict" })
     const other = server.grant({}, 0)
@@ -135,7 +148,7 @@ describe("a server that waits for the successor's first use", () => {
 describe("a granted answer", () => {
   it("is the same in a repetition, but for the time that is left", () => {
     const server = make({ reuse: "idempotent" })
-    const [first, second] = [0, 999].map((at) => fieldsOf(server.exchange(refreshing("rt-1"), at)))
+    const [first, second] = [0, 400].map((at) => fieldsOf(server.exchange(refreshing("rt-1"), at)))
     assert.deepStrictEqual(second, { ...first, expires_in: 3_599 })
     assert.strictEqual(first?.["expires_in"], 3_600)
   })
@@ -361,7 +374,10 @@ describe("the record", () => {
       refreshing("SECRET-rt-1", { resource: "https://u:SECRET@x.example/?SECRET" }),
       { parameters: new URLSearchParams("SECRET-rt-2") },
       { parameters: new URLSearchParams({ grant_type: "SECRET", client_id: "SECRET", resource: "SECRET" }) },
-      { parameters: new URLSearchParams({ grant_type: "authorization_code", code: "SECRET" }), authorization: "SECRET" },
+      {
+        parameters: new URLSearchParams({ grant_type: "authorization_code", code: "SECRET" }),
+        authorization: "SECRET",
+      },
     ]
     for (const request of requests) server.exchange(request, 0)
     assert.lengthOf(server.presentations(), requests.length)
@@ -420,7 +436,11 @@ const steps = fc.array(
   { maxLength: 24 },
 )
 
-const carryOut = (server: AuthorizationServer.AuthorizationServer, step: Step, at: number): readonly [string, number] => {
+const carryOut = (
+  server: AuthorizationServer.AuthorizationServer,
+  step: Step,
+  at: number,
+): readonly [string, number] => {
   if (step._tag === "Pass") return ["", at + step.millis]
   if (step._tag === "Use") return [JSON.stringify(server.access(`at-${step.token}`, at)), at]
   return [server.exchange(refreshing(`rt-${step.token}`), at).body, at]
@@ -519,7 +539,11 @@ describe("equal digests", () => {
       const replay = (history: ReadonlyArray<Step>) => {
         const server = make({ reuse })
         let at = 0
-        for (const step of history) at = carryOut(server, step, at)[1]
+        for (const step of history) {
+          at = carryOut(server, step, at)[1]
+          // A digest that is remembered too long would be found out.
+          server.digest()
+        }
         return { server, at }
       }
       const future = (history: ReadonlyArray<Step>): string =>

@@ -61,7 +61,8 @@ describe("the simulated token endpoint", () => {
         assert.strictEqual(words(yield* exchange()), "at-2 rt-2")
         assert.deepInclude(server.presentations()[0], { client: clientId, resource: "https://mcp.example/mcp" })
       }
-    }))
+    }),
+  )
 
   it.effect("reads every shape of a granted answer as the real one does", () =>
     Effect.gen(function* () {
@@ -80,7 +81,8 @@ describe("the simulated token endpoint", () => {
       // 3,600,000 could be seconds: without a profile that says milliseconds nobody knows.
       assert.deepStrictEqual(lifetimes, [hour, ...unknown, hour, 3_600_000_000])
       assert.strictEqual(words(yield* setUp({ policy: { omitsRefreshToken: true } }).exchange()), "at-2")
-    }))
+    }),
+  )
 
   it.effect("is understood in every spelling of a dead token that means the same everywhere", () =>
     Effect.gen(function* () {
@@ -92,7 +94,8 @@ describe("the simulated token endpoint", () => {
         const unknown = { ...credential, tokens: { ...credential.tokens, refreshToken: Redacted.make("unknown") } }
         assert.strictEqual(words(yield* exchange(unknown)).split(" ")[0], said.split(" ")[0], dead)
       }
-    }))
+    }),
+  )
 
   it.effect("and in every trouble, none of which kills the refresh token", () =>
     Effect.gen(function* () {
@@ -105,14 +108,27 @@ describe("the simulated token endpoint", () => {
         assert.isTrue(server.inspect("rt-1", 0).honoured, name)
         assert.strictEqual(words(yield* exchange()), "at-2 rt-2", name)
       }
-      const { emptyOk, htmlBadGateway, htmlGatewayTimeout, htmlOk, invalidClient, truncatedOk, unauthorizedClient, ...rest } = said
+      const {
+        emptyOk,
+        htmlBadGateway,
+        htmlGatewayTimeout,
+        htmlOk,
+        invalidClient,
+        truncatedOk,
+        unauthorizedClient,
+        ...rest
+      } = said
       const unclear = [emptyOk, htmlBadGateway, htmlGatewayTimeout, htmlOk, truncatedOk]
       assert.deepStrictEqual(new Set(unclear), new Set(["Ambiguous"]))
       assert.deepStrictEqual(new Set([invalidClient, unauthorizedClient]), new Set(["dead: clientRejected"]))
       const { busyDate, busySeconds, unavailableSeconds, ...passing } = rest
-      assert.deepStrictEqual([busyDate, busySeconds, unavailableSeconds], ["passing 31000", "passing 31000", "passing 121000"])
+      assert.deepStrictEqual(
+        [busyDate, busySeconds, unavailableSeconds],
+        ["passing 31000", "passing 31000", "passing 121000"],
+      )
       assert.deepStrictEqual(new Set(Object.values(passing)), new Set(["passing 1000"]))
-    }))
+    }),
+  )
 
   const faults: ReadonlyArray<readonly [name: string, Fault.Fault, said: string, millis: number, consumed: boolean]> = [
     ["a lost request", Fault.lostRequest, "Ambiguous", 0, false],
@@ -135,7 +151,8 @@ describe("the simulated token endpoint", () => {
         assert.deepStrictEqual(yield* timed(exchange(), 1_000), [said, millis])
         assert.strictEqual(server.inspect("rt-1", 0).was, consumed ? "reuse" : "current")
         assert.isTrue(server.presentations()[0]?.faulted)
-      }))
+      }),
+    )
   }
 
   it.effect("does its work although the client has gone", () =>
@@ -149,7 +166,8 @@ describe("the simulated token endpoint", () => {
       yield* TestClock.adjust(25_000)
       assert.strictEqual(server.presentations()[0]?.outcome, "granted")
       assert.strictEqual(server.inspect("rt-1", 0).was, "reuse")
-    }))
+    }),
+  )
 
   it.effect("follows the script in order, and by whom a fault is meant for", () =>
     Effect.gen(function* () {
@@ -162,7 +180,8 @@ describe("the simulated token endpoint", () => {
       const said: Array<string> = []
       for (let i = 0; i < 4; i++) said.push(words(yield* exchange()))
       assert.deepStrictEqual(said, ["passing 0", "passing 0", "Ambiguous", "at-3 rt-1"])
-    }))
+    }),
+  )
 
   it.effect("lets a scheduler in on the way there and back, and may have another clock", () =>
     Effect.gen(function* () {
@@ -173,5 +192,6 @@ describe("the simulated token endpoint", () => {
       assert.strictEqual(words(yield* endpoint.exchange(credential, deadline)), "at-2 rt-2")
       assert.deepStrictEqual(passed, ["there 0", "back 1"])
       assert.strictEqual(server.presentations()[0]?.at, 5_000)
-    }))
+    }),
+  )
 })

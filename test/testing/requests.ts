@@ -12,7 +12,8 @@ export const refreshing = (refreshToken: string, more: Readonly<Record<string, s
   }),
 })
 
-export const basic = (id: string, secret: string): string => `Basic ${Buffer.from(`${id}:${secret}`).toString("base64")}`
+export const basic = (id: string, secret: string): string =>
+  `Basic ${Buffer.from(`${id}:${secret}`).toString("base64")}`
 
 export const fieldsOf = (answer: Answer): Record<string, unknown> => JSON.parse(answer.body) as Record<string, unknown>
 

@@ -32,7 +32,9 @@ const warnings = ({ reuse, tokens }: Grant, now: number): ReadonlyArray<string> 
       ]
     : []),
   ...(tokens.expiry._tag === "Known" && tokens.expiry.at <= now
-    ? [`the access token ended at ${when(tokens.expiry.at, now)}: the first request refreshes it`]
+    ? [
+        `the access token ended at ${when(tokens.expiry.at, now)}${tokens.refreshToken ? ": the first request refreshes it" : ""}`,
+      ]
     : []),
   ...(tokens.refreshToken !== undefined && (reuse.class === "strict" || reuse.class === "rejectOnly")
     ? [

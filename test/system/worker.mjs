@@ -1,0 +1,56 @@
+/**
+ * A program as a user of the library writes it: `tokenkeep/promise` as it is built, in a process of its own.
+ *
+ *     node worker.mjs NAME [OPTIONS]
+ *
+ * It prints "ready", and then takes a wish a line, in JSON, and answers each with a line: how often it got which token,
+ * and what it was told instead. Tokens leave it as fingerprints only. When its input ends it does nothing more, and does
+ * not close what it has opened.
+ */
+import { createHash } from "node:crypto"
+import { writeSync } from "node:fs"
+import { createInterface } from "node:readline"
+import { openKeeper } from "tokenkeep/promise"
+
+const [name, options = "{}"] = process.argv.slice(2)
+
+const fingerprint = (token) => createHash("sha256").update(token).digest("hex").slice(0, 12)
+const print = (value) => writeSync(1, `${JSON.stringify(value)}\n`)
+
+const keeper = await openKeeper(JSON.parse(options))
+const credential = keeper.credential(name)
+let last
+
+const keep = (token) => {
+  last = token
+  return fingerprint(token)
+}
+
+/** What each wish gets: a fingerprint, or something else that is no secret. */
+const wishes = {
+  token: async ({ minValidity }) => keep(await credential.token({ minValidity })),
+  peek: () => {
+    const token = credential.peek()
+    return token === undefined ? "nothing" : fingerprint(token)
+  },
+  refused: async () => keep(await credential.refused(last)),
+  fetch: async ({ url }) => {
+    const response = await credential.fetch(url)
+    const body = await response.json()
+    return response.ok ? body.access_token_fingerprint : `${response.status} ${body.error}`
+  },
+  generation: async () => `${(await keeper.status(name)).credential.generation}`,
+}
+
+const told = ({ advice, message, name, reason, retryAt, _tag }) => ({ tag: _tag ?? name, message, advice, reason, retryAt })
+
+const carryOut = async ({ times = 1, wish, ...parameters }) => {
+  const calls = Array.from({ length: times }, () => Promise.resolve(parameters).then(wishes[wish]))
+  const settled = await Promise.allSettled(calls)
+  const got = {}
+  for (const { status, value } of settled) if (status === "fulfilled") got[value] = (got[value] ?? 0) + 1
+  return { got, errors: settled.filter(({ status }) => status === "rejected").map(({ reason }) => told(reason)) }
+}
+
+print("ready")
+for await (const line of createInterface({ input: process.stdin })) print(await carryOut(JSON.parse(line)))
