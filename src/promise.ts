@@ -10,7 +10,8 @@
  *
  * **Gotchas**
  *
- * - An open Keeper does not keep the process alive; a call that waits for a token does.
+ * - An open Keeper does not keep the process alive; a call that waits for a token does. When nothing else is left to do,
+ *   it is closed.
  * - On SIGTERM and SIGINT an exchange on the wire is finished and stored before the process ends. `process.exit` cannot
  *   wait for anything: call `close` before it.
  */
@@ -22,6 +23,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { withToken } from "./client/fetch.ts"
+import { beforeEnd } from "./client/processEnd.ts"
 import * as Http from "./exchange/http.ts"
 import * as GrantDocument from "./interop/GrantDocument.ts"
 import { type Access, type Handle, Keeper, type Status } from "./keeper/Keeper.ts"
@@ -99,8 +101,6 @@ const held = async <A>(promise: Promise<A>): Promise<A> => {
   }
 }
 
-const signals = ["SIGINT", "SIGTERM"] as const
-
 /** Opens the default store and the Keeper over it. Rejects with `StoreUnavailable`. */
 export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeeper> => {
   const runtime = ManagedRuntime.make(
@@ -115,16 +115,8 @@ export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeep
   }))
 
   let closed: Promise<void> | undefined
-  const close = (): Promise<void> => {
-    for (const signal of signals) process.removeListener(signal, onSignal)
-    return (closed ??= held(runtime.dispose()))
-  }
-  const onSignal = (signal: NodeJS.Signals): void => {
-    const alone = process.listenerCount(signal) === 1
-    // Whoever else listens decides when the process ends; alone, it ends as it would have without us, only later.
-    void close().finally(() => alone && process.kill(process.pid, signal))
-  }
-  if (options.handleSignals ?? true) for (const signal of signals) process.on(signal, onSignal)
+  const close = (): Promise<void> => (closed ??= held(runtime.dispose()).finally(takeBack))
+  const takeBack = beforeEnd(close, { handleSignals: options.handleSignals ?? true })
 
   return {
     credential: (name) => promiseCredential(keeper.credential(name), run),

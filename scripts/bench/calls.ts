@@ -22,18 +22,12 @@ export const calls = async (): Promise<ReadonlyArray<Row>> => {
 
   // Everybody reads the length of the token and adds it up, so that nothing can be left out.
   const variable = Server.secret("access", 200)
-  let [length, at] = [0, 0]
-  const bare = async (): Promise<string> => {
-    at = Date.now()
-    return variable
-  }
+  let length = 0
+  const bare = async (): Promise<string> => (Date.now() > 0 ? variable : "")
   const sync = await interleaved(
     {
       bare: (times) => {
-        for (let i = 0; i < times; i++) {
-          at = Date.now()
-          length += variable.length
-        }
+        for (let i = 0; i < times; i++) if (Date.now() > 0) length += variable.length
       },
       peek: (times) => {
         for (let i = 0; i < times; i++) length += credential.peek()!.length
@@ -56,7 +50,7 @@ export const calls = async (): Promise<ReadonlyArray<Row>> => {
     { times: 30_000 },
   )
   await place.close()
-  if (!(length > 0 && at > 0)) throw new Error("nothing was measured")
+  if (length === 0) throw new Error("nothing was measured")
 
   return [
     {

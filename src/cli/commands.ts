@@ -12,6 +12,7 @@ import { importGrant } from "./commands/import.ts"
 import { list } from "./commands/list.ts"
 import { logout } from "./commands/logout.ts"
 import { status } from "./commands/status.ts"
+import { testingServer } from "./commands/testingServer.ts"
 import { token } from "./commands/token.ts"
 import * as Presenter from "./presenter.ts"
 import type { CommandError } from "./report.ts"
@@ -23,6 +24,7 @@ export const tokenkeep = Command.make("tokenkeep").pipe(
     { group: "Tokens", commands: [token, status, list] },
     { group: "Grants", commands: [importGrant, logout] },
     { group: "How it works", commands: [diagram] },
+    { group: "Testing", commands: [testingServer] },
   ]),
   Command.withExamples([
     { command: "tokenkeep import grant.json --name github", description: "Take a grant over, once" },

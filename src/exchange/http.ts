@@ -53,7 +53,10 @@ const answered = (
   now: number,
 ): Outcome => {
   if (head.status >= 300 && head.status <= 399) return redirected(head, credential, now)
-  const outcome = classify({ ...head, body }, profile, now, secretsOf(credential))
+  const whole = classify({ ...head, body }, profile, now, secretsOf(credential))
+  // JSON that broke off does not parse. A form does, without what was still to come: a longer token, the refresh token.
+  const partial = cut !== undefined && whole._tag === "Rotated" && !body.trimStart().startsWith("{")
+  const outcome: Outcome = partial ? { _tag: "Ambiguous", cause: "the server's answer broke off" } : whole
   if (outcome._tag !== "Rotated") {
     return cut === undefined ? outcome : { ...outcome, cause: `${outcome.cause} (${cut})` }
   }

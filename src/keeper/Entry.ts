@@ -5,47 +5,43 @@
 import type * as Deferred from "effect/Deferred"
 import * as Redacted from "effect/Redacted"
 import type { Credential, Verdict } from "../lifecycle/Credential.ts"
-import { effectiveMinValidity, usableUntil } from "../lifecycle/freshness.ts"
 import { initial, type State } from "../lifecycle/machine.ts"
 import type { Event } from "../lifecycle/protocol.ts"
+import type { View } from "../lifecycle/View.ts"
 import type { StoreUnavailable } from "../store/CredentialStore.ts"
 import type { Access } from "./Keeper.ts"
 import type { TokenError } from "./errors.ts"
 import type { Sleeper } from "./WakeQueue.ts"
 
-/** A token at hand, immutable, so that the hot path is two comparisons. Instants in epoch milliseconds. */
+/**
+ * A token at hand, immutable, so that the hot path is two comparisons. Its instants are those of `view`, which the state
+ * machine keeps anyway.
+ */
 export interface Cell {
   readonly token: string
-  readonly generation: number
   readonly tokenType: string
   readonly scope: string | undefined
   readonly resource: string | undefined
-  readonly expiresAt: number
-  readonly usableUntil: number
-  /** The longest `minValidity` that is honoured for this token. */
-  readonly longestMinValidity: number
+  readonly view: View
 }
 
-export const cellOf = ({ generation, resource, tokens }: Credential): Cell => ({
+export const cellOf = ({ resource, tokens }: Credential, view: View): Cell => ({
   token: Redacted.value(tokens.accessToken),
-  generation,
   tokenType: tokens.tokenType,
   scope: tokens.scope,
   resource,
-  expiresAt: tokens.expiry._tag === "Known" ? tokens.expiry.at : Infinity,
-  usableUntil: usableUntil(tokens),
-  longestMinValidity: effectiveMinValidity(tokens, Infinity),
+  view,
 })
 
 /** The cell's answer to a caller: the token if it lives as long as they want. The same rule as `freshness.satisfies`. */
-export const offers = (cell: Cell, now: number, minValidity: number): boolean =>
-  now < cell.usableUntil && cell.expiresAt - now >= Math.min(minValidity, cell.longestMinValidity)
+export const offers = ({ view }: Cell, now: number, minValidity: number): boolean =>
+  now < view.usableUntil && view.expiresAt - now >= Math.min(minValidity, view.longestMinValidity)
 
 export const accessOf = (cell: Cell, note: string | undefined): Access => ({
   token: Redacted.make(cell.token, { label: "access token" }),
   tokenType: cell.tokenType,
-  expiresAt: Number.isFinite(cell.expiresAt) ? cell.expiresAt : undefined,
-  generation: cell.generation,
+  expiresAt: Number.isFinite(cell.view.expiresAt) ? cell.view.expiresAt : undefined,
+  generation: cell.view.generation,
   scope: cell.scope,
   resource: cell.resource,
   note,

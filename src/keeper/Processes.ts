@@ -23,10 +23,11 @@ const readOr = (path: string, fallback: string): string => {
   }
 }
 
-/** Field 22 of `/proc/PID/stat`, counted behind the command's closing parenthesis, since a command may contain any. */
-const startedAt = (pid: number | "self"): string => {
+/** Fields 3 and 22 of `/proc/PID/stat`, counted behind the command's closing parenthesis, since a command may contain any. */
+const look = (pid: number | "self"): { readonly state: string; readonly startedAt: string } => {
   const stat = readOr(`/proc/${pid}/stat`, "")
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? ""
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  return { state: fields[0] ?? "", startedAt: fields[19] ?? "" }
 }
 
 const namespace = (): string => {
@@ -35,6 +36,12 @@ const namespace = (): string => {
   } catch {
     return ""
   }
+}
+
+/** Of two identities of a boot, where both are known. */
+const isOtherBoot = (a: string, b: string): boolean => {
+  const [one, other] = [a, b].map((bootId) => /^[0-9a-f-]{36}(?= |$)/.exec(bootId)?.[0])
+  return one !== undefined && other !== undefined && one !== other
 }
 
 const exists = (pid: number): boolean => {
@@ -52,7 +59,7 @@ const identify = (): Omit<Holder, "label"> => ({
   host: `${Os.hostname()} ${readOr("/etc/machine-id", "")}`.trim(),
   bootId: `${readOr("/proc/sys/kernel/random/boot_id", "")} ${namespace()}`.trim(),
   pid: process.pid,
-  startedAt: startedAt("self"),
+  startedAt: look("self").startedAt,
 })
 
 const makeNode = (): Processes => {
@@ -64,9 +71,14 @@ const makeNode = (): Processes => {
     isGone: (holder) => {
       const me = (self ??= identify())
       if (holder.host !== me.host) return false
-      if (holder.bootId !== me.bootId) return holder.bootId.split(" ")[0] !== me.bootId.split(" ")[0]
+      if (holder.bootId !== me.bootId) return isOtherBoot(holder.bootId, me.bootId)
       if (holder.instance === me.instance) return false
-      return !exists(holder.pid) || (holder.startedAt !== "" && startedAt(holder.pid) !== holder.startedAt)
+      if (!exists(holder.pid)) return true
+      const { startedAt, state } = look(holder.pid)
+      // Nothing to be read, for want of a free file descriptor for one, proves nothing.
+      if (holder.startedAt === "" || startedAt === "") return false
+      // A zombie has ended; only its parent has not asked how. In a container perhaps nobody ever does.
+      return startedAt !== holder.startedAt || state === "Z" || state === "X"
     },
   }
 }

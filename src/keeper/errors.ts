@@ -1,6 +1,8 @@
 /**
  * What a caller can be told instead of a token. Permanence is the type: only `SignInRequired` needs a person, and only
  * `TemporarilyUnavailable` and `StoreUnavailable` get better by themselves. No message ever contains a secret.
+ *
+ * `credential` is the credential's name; `name` is what every Error has under it, the name of the error.
  */
 import * as Schema from "effect/Schema"
 import { DeadReason } from "../lifecycle/Credential.ts"
@@ -8,7 +10,7 @@ import type { StoreUnavailable } from "../store/CredentialStore.ts"
 
 /** No usable token, and no way to one without a person. `since` in epoch milliseconds. */
 export class SignInRequired extends Schema.TaggedError<SignInRequired>()("SignInRequired", {
-  name: Schema.String,
+  credential: Schema.String,
   reason: DeadReason,
   since: Schema.Finite,
   /** The command that brings it back. */
@@ -18,13 +20,13 @@ export class SignInRequired extends Schema.TaggedError<SignInRequired>()("SignIn
 
 /** No usable token now, for a reason that passes. `retryAt` in epoch milliseconds. */
 export class TemporarilyUnavailable extends Schema.TaggedError<TemporarilyUnavailable>()("TemporarilyUnavailable", {
-  name: Schema.String,
+  credential: Schema.String,
   retryAt: Schema.Finite,
   message: Schema.String,
 }) {}
 
 export class CredentialNotFound extends Schema.TaggedError<CredentialNotFound>()("CredentialNotFound", {
-  name: Schema.String,
+  credential: Schema.String,
   message: Schema.String,
 }) {}
 

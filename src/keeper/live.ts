@@ -72,6 +72,9 @@ const stateOf = (state: State): Status["state"] => {
   return [top as Status["state"][0], typeof detail === "string" ? detail : String(Object.values(detail ?? {})[0])]
 }
 
+/** States in which a caller would be told an error at once. */
+const resting: ReadonlySet<string> = new Set(["dead,", "refreshing,backingOff", "refreshing,doubting"])
+
 const looksLikeFingerprint = /^[0-9a-f]{12}$/
 
 export const make = Effect.fnUntraced(function* (
@@ -142,18 +145,18 @@ export const make = Effect.fnUntraced(function* (
 
   // ------------------------------------------------------------------ the step
 
-  const seen = (entry: Entry, credential: Credential): void => {
+  const seen = (entry: Entry, credential: Credential, view: View): void => {
     // A read that was overtaken by a newer one must not bring the older token back (I2).
     if (entry.known && credential.generation < entry.state.context.view.generation) return
     entry.known = true
     entry.verdict = credential.verdict
     if (credential.pause) entry.trouble = credential.pause.cause
-    entry.cell = cellOf(credential)
+    entry.cell = cellOf(credential, view)
   }
 
   /** A token that a resource server refused is not at hand any more. */
   const publish = (entry: Entry): void => {
-    if (entry.cell !== undefined && entry.state.context.refused >= entry.cell.generation) entry.cell = undefined
+    if (entry.cell !== undefined && entry.state.context.refused >= entry.cell.view.generation) entry.cell = undefined
   }
 
   const dispatch = (entry: Entry, event: Event): Effect.Effect<void> =>
@@ -221,7 +224,9 @@ export const make = Effect.fnUntraced(function* (
         return Effect.sync(() =>
           settle(entry, () => {
             const retryAt = Math.min(command.params.retryAt, now() + longestPostponementMillis)
-            return Effect.fail(entry.storeTrouble ?? Wording.temporarilyUnavailable(entry.name, retryAt, entry.trouble))
+            const { refused, view } = entry.state.context
+            const trouble = entry.trouble ?? (refused >= view.generation ? Wording.refusedTrouble : undefined)
+            return Effect.fail(entry.storeTrouble ?? Wording.temporarilyUnavailable(entry.name, retryAt, trouble))
           })
         )
     }
@@ -249,8 +254,9 @@ export const make = Effect.fnUntraced(function* (
 
   const looked = (entry: Entry, credential: Credential | undefined, type: "Looked" | "Superseded" | "Stored") => {
     if (credential === undefined) return undefined
-    seen(entry, credential)
-    return { type, now: now(), view: view(credential) } as const
+    const found = view(credential)
+    seen(entry, credential, found)
+    return { type, now: now(), view: found } as const
   }
 
   const look = (entry: Entry): Effect.Effect<void> =>
@@ -308,7 +314,7 @@ export const make = Effect.fnUntraced(function* (
         .pipe(
           Effect.tapError(() =>
             // The store does not take it and the server has no other: it is served from memory, and stored when it can be.
-            Effect.sync(() => seen(entry, successor))
+            Effect.sync(() => seen(entry, successor, view(successor)))
           )
         ),
       ({ applied, credential }) => {
@@ -408,7 +414,8 @@ export const make = Effect.fnUntraced(function* (
   /** Joins the callers who wait for this credential, tells the machine why, and leaves quietly when time is up. */
   const wait = (entry: Entry, event: () => Event): Effect.Effect<Access, TokenError> =>
     Effect.gen(function* () {
-      if (!entry.known) yield* look(entry)
+      // Before an error is told from memory: what has been stored meanwhile? A hint may be on its way (I5).
+      if (!entry.known || resting.has(stateOf(entry.state).join())) yield* look(entry)
       if (!entry.known) return yield* entry.storeTrouble ?? Wording.notFound(entry.name)
       const waiter = Deferred.makeUnsafe<Access, TokenError>()
       ;(entry.waiters ??= new Set()).add(waiter)

@@ -31,7 +31,7 @@ export const signInRequired = (
   verdict: Verdict | undefined
 ): SignInRequired =>
   new SignInRequired({
-    name,
+    credential: name,
     reason,
     since,
     advice: signInAdvice(name),
@@ -41,20 +41,23 @@ export const signInRequired = (
       `${verdict?.by === undefined ? "" : `, found by ${verdict.by}`}. Next: ${signInAdvice(name)}`,
   })
 
+/** Why nobody asks for another token yet: the newest one was minted a moment ago. */
+export const refusedTrouble = "a resource server has refused the newest token"
+
 export const temporarilyUnavailable = (
   name: string,
   retryAt: number,
   trouble: string | undefined
 ): TemporarilyUnavailable =>
   new TemporarilyUnavailable({
-    name,
+    credential: name,
     retryAt,
     message: `${name}: no usable token now: ${trouble ?? "a refresh is under way"}. Try again at ${instant(retryAt)}`,
   })
 
 export const notFound = (name: string): CredentialNotFound =>
   new CredentialNotFound({
-    name,
+    credential: name,
     message: `${name}: no such credential. See what there is: tokenkeep list. Bring it in: ${signInAdvice(name)}`,
   })
 

@@ -6,12 +6,13 @@
  *
  * | job | guard | why |
  * |---|---|---|
- * | Claim | generation, no verdict, no ticket (attempt 2: exactly the ticket in doubt) | won once per generation |
+ * | Claim | generation, no verdict, no pause, no ticket (attempt 2: exactly the ticket in doubt) | won once per generation |
  * | Commit | generation alone, never ticket or lease | a 200 from the server is the truth, however late it arrives |
  * | Release | generation and own ticket | only the holder knows that nothing was consumed |
  * | Condemn | generation | a verdict never kills a newer generation (I3) |
- * | Put | none | a person signed in: the newest word there is |
+ * | Put | none | a person signed in: the newest word there is; an open ticket on the same refresh token stays |
  */
+import * as Redacted from "effect/Redacted"
 import type { Credential, Pause, Ticket, Tokens, Verdict } from "./Credential.ts"
 
 export type Change =
@@ -33,10 +34,19 @@ const backToFirst = (ticket: Ticket): Ticket | undefined => ticket.first && { ..
 
 const claimed = (current: Credential, ticket: Ticket, after: string | undefined): Credential | undefined => {
   if (current.verdict !== undefined) return undefined
+  // Somebody has been told to wait since this process last looked: the pause is everybody's.
+  if (current.pause !== undefined && ticket.issuedAt < current.pause.until) return undefined
   if (ticket.attempt === 1) return current.ticket === undefined ? { ...current, ticket } : undefined
   if (current.ticket?.attempt !== 1 || current.ticket.id !== after) return undefined
   const { attempt: _, ...first } = current.ticket
   return { ...current, ticket: { ...ticket, first } }
+}
+
+/** Putting the same refresh token again does not undo that somebody may be presenting it. */
+const openTicket = (current: Credential | undefined, { credential }: Extract<Change, { _tag: "Put" }>) => {
+  const [before, after] = [current?.tokens.refreshToken, credential.tokens.refreshToken]
+  const isSame = before !== undefined && after !== undefined && Redacted.value(before) === Redacted.value(after)
+  return isSame && current?.ticket ? { ticket: current.ticket } : {}
 }
 
 /** What RFC 6749 lets a server leave out stays as it was: the refresh token (§6) and an unchanged scope (§5.1). */
@@ -52,7 +62,7 @@ const succeeding = (old: Tokens, next: Tokens): Tokens => ({
  * no process ever sees the number shrink).
  */
 export const apply = (current: Credential | undefined, newest: number, change: Change): Credential | undefined => {
-  if (change._tag === "Put") return { ...change.credential, generation: newest + 1 }
+  if (change._tag === "Put") return { ...change.credential, ...openTicket(current, change), generation: newest + 1 }
   if (current === undefined || current.generation !== change.generation) return undefined
   switch (change._tag) {
     case "Claim":

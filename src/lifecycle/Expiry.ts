@@ -14,6 +14,7 @@
 import type { Expiry } from "./freshness.ts"
 
 const longestLifetimeSeconds = 366 * 86_400
+const latestSeconds = 253_402_300_800
 
 /** The `exp` claim of a JWT in epoch milliseconds, without any check of its signature: we only read our own token. */
 export const jwtExpiry = (token: string): number | undefined => {
@@ -21,7 +22,8 @@ export const jwtExpiry = (token: string): number | undefined => {
   if (payload === undefined || token.split(".").length !== 3) return undefined
   try {
     const exp: unknown = JSON.parse(Buffer.from(payload, "base64url").toString("utf8")).exp
-    return typeof exp === "number" && Number.isFinite(exp) && exp > 0 ? exp * 1000 : undefined
+    // Beyond the year 9999 it is no instant but a mistake, and no calendar could print it.
+    return typeof exp === "number" && exp > 0 && exp < latestSeconds ? exp * 1000 : undefined
   } catch {
     return undefined
   }

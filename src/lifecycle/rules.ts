@@ -51,7 +51,8 @@ export const enough = (context: Context, now: number): boolean =>
   context.view.expiresAt - now >= Math.min(context.minValidity, context.view.longestMinValidity)
 
 /** Outside the window, nobody refused it, and long enough for whoever asks: no reason to spend a refresh token. */
-export const fresh = (context: Context, now: number): boolean => enough(context, now) && now < context.view.refreshAt
+export const fresh = (context: Context, now: number): boolean =>
+  enough(context, now) && now < context.view.refreshAt && context.view.verdict === undefined
 
 export const hopeless = ({ view }: Context): boolean => view.verdict !== undefined || !view.canRefresh
 

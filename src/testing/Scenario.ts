@@ -63,6 +63,11 @@ export interface Scenario {
   readonly epilogue: boolean
   readonly background?: boolean
   readonly options?: KeeperOptions
+  /**
+   * How a process's memory enters the name of a state: written out (default), or as the history of all it has observed,
+   * which needs no knowledge of the program and tells more states apart.
+   */
+  readonly memory?: "written" | "history"
   /** Only these are watched; all when absent. */
   readonly watched?: ReadonlyArray<Invariant>
 }

@@ -10,7 +10,7 @@
  *
  * - A step is synchronous: no promise, no microtask. `Effect.promise` and friends cannot be simulated.
  * - Every step records what it read and wrote, its monitors included, so that the explorer knows which steps commute.
- * - A process's memory is a function of what it has observed, so a hash of that history stands for its memory.
+ * - A process's memory is a function of what it has observed, so a hash of that history can stand for its memory.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -41,9 +41,11 @@ export interface Action {
   readonly run: () => void
 }
 
-interface Operation {
+export interface Operation {
   readonly id: string
   readonly kind: string
+  /** All that the rest of the program will make of the answer, beyond what the process remembers anyway. */
+  readonly detail: () => string
   readonly enabled: () => boolean
   readonly run: () => void
 }
@@ -51,7 +53,6 @@ interface Operation {
 const always = (): boolean => true
 
 interface Sleeper {
-  readonly id: string
   readonly deadline: number
   readonly resume: (effect: Effect.Effect<void>) => void
 }
@@ -79,6 +80,7 @@ export class Process {
   /** Its host's clock is ahead of the world's by this much. */
   readonly skewMillis: number
   alive = true
+  /** How many operations it has asked for. */
   operations = 0
   pending: Array<Operation> = []
   sleepers: Array<Sleeper> = []
@@ -155,6 +157,7 @@ export class Simulation {
   operation<A, E>(
     process: Process,
     kind: string,
+    detail: () => string,
     read: number,
     wrote: number,
     apply: () => readonly [answer: Effect.Effect<A, E>, digest: string],
@@ -162,9 +165,12 @@ export class Simulation {
   ): Effect.Effect<A, E> {
     return Effect.callback<A, E>((resume) => {
       const sequence = ++process.operations
+      let id = `${process.name}:${kind}`
+      while (process.pending.some((other) => other.id === id)) id += "+"
       const operation: Operation = {
-        id: `${process.name}.${sequence}:${kind}`,
+        id,
         kind,
+        detail,
         enabled,
         run: () => {
           process.pending.splice(process.pending.indexOf(operation), 1)
@@ -200,8 +206,8 @@ export class Simulation {
       sleep: (duration) =>
         Effect.callback((resume) => {
           this.read |= Time
+          process.operations++
           const sleeper: Sleeper = {
-            id: `${process.name}.${++process.operations}:wakes`,
             deadline: this.now + Math.max(0, Math.ceil(Duration.toMillis(duration))),
             resume,
           }
@@ -239,10 +245,10 @@ export class Simulation {
         process.sleepers.splice(process.sleepers.indexOf(sleeper), 1)
         this.wrote |= own(process.index)
         this.read |= Time
-        process.observe(`${sleeper.id.slice(process.name.length)}@${this.now}`)
+        process.observe(`wakes${sleeper.deadline}@${this.now}`)
         sleeper.resume(Effect.void)
       }
-      actions.push({ id: sleeper.id, process: process.index, fault: 0, stall: 0, local: true, run })
+      actions.push({ id: `${process.name}:wakes`, process: process.index, fault: 0, stall: 0, local: true, run })
     }
     return actions
   }

@@ -24,10 +24,11 @@ import { Processes } from "../keeper/Processes.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
 import { usableUntil } from "../lifecycle/freshness.ts"
-import { decide, type State } from "../lifecycle/machine.ts"
+import { decide, initial, type State } from "../lifecycle/machine.ts"
 import { CredentialStore, StoreUnavailable } from "../store/CredentialStore.ts"
+import type { Access as Touched, Explorable } from "./explore.ts"
 import { remembered } from "./remembered.ts"
-import { type Invariant, Monitor, type Presentation, type Rotation, type Scene } from "./Monitor.ts"
+import { type Invariant, Monitor, type Presentation, type Rotation, type Scene, type Violation } from "./Monitor.ts"
 import type { Scenario } from "./Scenario.ts"
 import * as Sim from "./Simulation.ts"
 import * as WorldServer from "./WorldServer.ts"
@@ -61,6 +62,17 @@ const stateName = (state: State): string => {
   return name
 }
 
+const stateTexts = new WeakMap<State, string>()
+
+/** The machine's state without the names of tickets, which betray the process's number. */
+const stateText = (state: State): string => {
+  const known = stateTexts.get(state)
+  if (known !== undefined) return known
+  const text = JSON.stringify(state, (key, value) => (key === "id" || key === "vanished" || key === "holderGone" ? undefined : value))
+  stateTexts.set(state, text)
+  return text
+}
+
 interface Message {
   readonly id: string
   readonly process: Sim.Process
@@ -82,12 +94,14 @@ interface Call {
 
 interface Member {
   readonly process: Sim.Process
+  /** The machine's state, as the process remembers it. */
+  state: State
   readonly calls: Array<Call>
   started: number
   handle: Handle
 }
 
-export class World {
+export class World implements Explorable {
   readonly sim: Sim.Simulation
   readonly monitor: Monitor
   readonly scenario: Scenario
@@ -104,8 +118,6 @@ export class World {
   readonly happened: Record<string, number> = {}
   rank: Array<number> = []
   #storeDownUntil = 0
-  /** Tickets in the order in which they were won: their names would betray the process's number. */
-  readonly #tickets = new Map<string, number>()
   readonly #badToken: string | undefined
 
   constructor(scenario: Scenario, options: { faults: number; stalls: number; record?: boolean; parts?: Parts; watched?: ReadonlySet<Invariant> | undefined }) {
@@ -164,6 +176,7 @@ export class World {
         done: undefined,
       })),
       started: 0,
+      state: initial(scenario.background ?? false),
       handle: undefined as unknown as Handle,
     }
     const services = Context.make(CredentialStore, this.#store(process)).pipe(
@@ -176,7 +189,7 @@ export class World {
         },
       }),
       Context.add(Live.Decide, parts.decide),
-      Context.add(Live.Observer, this.#observe(process)),
+      Context.add(Live.Observer, this.#observe(member)),
       Context.add(Scope.Scope, Scope.makeUnsafe()),
       Context.merge(sim.surroundings(process))
     )
@@ -193,8 +206,10 @@ export class World {
   }
 
   /** I2 as one process sees it: what it knows of the generation only grows, but for a token it never showed to anybody. */
-  #observe(process: Sim.Process): Context.Service.Shape<typeof Live.Observer> {
+  #observe(member: Member): Context.Service.Shape<typeof Live.Observer> {
+    const { process } = member
     return (_, before, event, after) => {
+      member.state = after
       const from = stateName(before)
       this.count(`${from} ${event.type} ${stateName(after)}`)
       if (after.context.view.generation < before.context.view.generation && from !== "committing") {
@@ -228,9 +243,8 @@ export class World {
     const expiry = tokens.expiry._tag === "Known" ? tokens.expiry.at : tokens.expiry._tag
     let text = `${generation},${Redacted.value(tokens.accessToken)},${tokens.refreshToken ? Redacted.value(tokens.refreshToken) : ""},${expiry},${forced},${reuse.class}`
     if (ticket) {
-      const ordinal = this.#tickets.get(ticket.id)
       const whose = process === undefined ? "" : ticket.holder.instance === process.name ? "mine" : this.#isGone(ticket.holder.instance, ticket.holder.host, process) ? "gone" : "other"
-      text += `,t${ordinal}.${ticket.attempt}@${ticket.issuedAt}${whose}${ticket.first ? `<${ticket.first.issuedAt}` : ""}`
+      text += `,t${ticket.attempt}@${ticket.issuedAt}${whose}${ticket.first ? `<${ticket.first.issuedAt}` : ""}`
     }
     if (pause) text += `,p${pause.until}.${pause.failures}`
     if (verdict) text += `,d${verdict.reason}`
@@ -245,6 +259,12 @@ export class World {
     return this.sim.now < this.#storeDownUntil
   }
 
+  /** Who reads: one of the calls, or the Keeper on everybody's behalf. */
+  #reader(process: Sim.Process, fiber: unknown): string {
+    const member = this.members.find((other) => other.process === process)
+    return String(member?.calls.find((call) => call.fiber === fiber)?.index ?? "keeper")
+  }
+
   #store(process: Sim.Process): CredentialStore["Service"] {
     const { monitor, sim } = this
     const failing = <A>(): readonly [Effect.Effect<A, StoreUnavailable>, string] => {
@@ -253,19 +273,21 @@ export class World {
     }
     return {
       read: () =>
-        sim.operation(process, "read", Sim.Store | Sim.Alive | Sim.Time, 0, () => {
-          if (this.storeIsDown) return failing<Credential | undefined>()
-          sim.log(process.name, "Store", "read", "call")
-          sim.log("Store", process.name, this.#words(this.stored), "reply")
-          return [Effect.succeed(this.stored), this.#digest(this.stored, process)]
-        }),
+        Effect.withFiber((fiber) =>
+          sim.operation(process, "read", () => this.#reader(process, fiber), Sim.Store | Sim.Alive | Sim.Time, 0, () => {
+            if (this.storeIsDown) return failing<Credential | undefined>()
+            sim.log(process.name, "Store", "read", "call")
+            sim.log("Store", process.name, this.#words(this.stored), "reply")
+            return [Effect.succeed(this.stored), this.#digest(this.stored, process)]
+          })
+        ),
       compareAndSwap: (_, change) =>
-        sim.operation(process, change._tag.toLowerCase(), Sim.Store | Sim.Alive | Sim.Time | Sim.Server | Sim.Ghost, Sim.Store | Sim.Ghost, () => {
+        sim.operation(process, change._tag.toLowerCase(), () => this.#changeDigest(change), Sim.Store | Sim.Alive | Sim.Time | Sim.Server | Sim.Ghost, Sim.Store | Sim.Ghost, () => {
           if (this.storeIsDown) return failing<{ applied: boolean; credential: Credential | undefined }>()
           const next = this.parts.apply(this.stored, this.newest, change)
           sim.log(process.name, "Store", this.#changeWords(change), "call")
           if (next !== undefined) {
-            if (change._tag === "Claim") this.#claimed(process, change, next)
+            if (change._tag === "Claim") this.#claimed(process, next)
             this.#write(process, next)
           }
           sim.log("Store", process.name, `${next === undefined ? "no: " : "ok: "}${this.#words(this.stored)}`, "reply")
@@ -281,11 +303,38 @@ export class World {
     }
   }
 
-  #claimed(process: Sim.Process, { ticket }: Extract<Change, { _tag: "Claim" }>, next: Credential): void {
-    this.#tickets.set(ticket.id, this.#tickets.size + 1)
+  #claimed(process: Sim.Process, next: Credential): void {
     const token = next.tokens.refreshToken
     const first = next.ticket?.first
     if (first && token) this.monitor.claimedAgain(process, Redacted.value(token), first.issuedAt, this.scene())
+  }
+
+  /** How a ticket that somebody remembers is related to the one that is stored: all that a conditional write asks. */
+  #relation(ticketId: string | undefined): string {
+    const ticket = this.stored?.ticket
+    if (ticketId === undefined) return "-"
+    return ticketId === ticket?.id ? "now" : ticketId === ticket?.first?.id ? "before" : "old"
+  }
+
+  #changeDigest(change: Change): string {
+    switch (change._tag) {
+      case "Claim":
+        return `${change.generation}.${change.ticket.attempt}@${change.ticket.issuedAt}${this.#relation(change.after)}`
+      case "Commit":
+        return `${change.generation}${Redacted.value(change.tokens.accessToken)}${change.forced}`
+      case "Release":
+        return `${change.generation}${this.#relation(change.ticketId)}${change.pause?.until ?? ""}`
+      case "Condemn":
+        return `${change.generation}${change.verdict.reason}`
+      case "Put":
+        return "put"
+    }
+  }
+
+  #messageName(process: Sim.Process, token: string): string {
+    let id = `${process.name}>${token}`
+    while (this.messages.some((other) => other.id === id)) id += "+"
+    return id
   }
 
   #changeWords(change: Change): string {
@@ -370,13 +419,14 @@ export class World {
           const offered = sim.operation(
             process,
             "send",
+            () => `${token}@${until}`,
             Sim.Ghost | Sim.Store | Sim.Server | Sim.Time,
             Sim.Ghost | Sim.network(process.index),
             () => {
               this.#judgeNeed(process, token)
               const presentation = monitor.presented(process, token, credential.generation, this.scene())
               sim.log(process.name, "AS", `refresh ${token}`, "call")
-              message = { id: `${process.name}.${process.operations}`, process, token, presentation, resume, state: "sent", answer: undefined, rotation: undefined, duplicated: false }
+              message = { id: this.#messageName(process, token), process, token, presentation, resume, state: "sent", answer: undefined, rotation: undefined, duplicated: false }
               this.messages.push(message)
               return [Effect.void, token]
             },
@@ -656,7 +706,7 @@ export class World {
         for (const member of this.members) {
           const { calls, process, started } = member
           const idle = started === calls.length && calls.every(({ done }) => done !== undefined) && !this.messages.some((message) => message.process === process) && process.pending.length === 0
-          if (process.alive && process.operations > 0 && !idle) add(kind, `${process.name}.${process.operations}`, process.index, () => this.#crash(member))
+          if (process.alive && process.operations > 0 && !idle) add(kind, process.name, process.index, () => this.#crash(member))
         }
       } else if (kind === "cancel") {
         for (const { calls, process } of this.members) {
@@ -805,7 +855,19 @@ export class World {
     sim.log("Person", "Store", `signs in: ${this.#words(next)}`, "fault")
   }
 
-  // ------------------------------------------------------------------ states
+  // ------------------------------------------------------------------ what the explorer asks for
+
+  step(action: Sim.Action): void {
+    this.sim.step(action)
+  }
+
+  access(): Touched {
+    return [this.sim.read, this.sim.wrote]
+  }
+
+  violation(): Violation | undefined {
+    return this.monitor.violation
+  }
 
   /** At a state from which nothing follows. */
   atEnd(): void {
@@ -834,10 +896,12 @@ export class World {
   key(symmetry: boolean, last: number): string {
     const { sim } = this
     const holder = this.stored?.ticket?.holder.instance
-    const parts = this.members.map(({ calls, process, started }) => {
+    const exact = this.scenario.memory === "history"
+    const parts = this.members.map((member) => {
+      const { calls, process, started } = member
       // A process that is dead, or that has nothing left to do, has a past and no future.
       const isOver = !process.alive || (started === calls.length && process.pending.length === 0 && process.sleepers.length === 0 && calls.every(({ fiber }) => fiber === undefined))
-      const memory = process.alive ? (isOver ? "over" : process.history) : "dead"
+      const memory = process.alive ? (isOver ? "over" : exact ? process.history : this.#memory(member)) : "dead"
       let text = `${memory}${process.index === last ? "*" : ""}${holder === process.name ? "T" : ""}`
       for (const { answer, duplicated, process: sender, state, token } of this.messages) {
         if (sender.index === process.index) text += `;${sender === process ? "" : "^"}${token}${state}${answer?.words ?? ""}${duplicated ? "2" : ""}`
@@ -853,6 +917,20 @@ export class World {
     }
     const ticketGone = holder !== undefined && !this.members.some(({ process }) => process.name === holder) ? "G" : ""
     return `${sim.now}|${this.#digest(this.stored, undefined)}${ticketGone}|${this.newest}|${this.#storeDownUntil}|${this.server.digest()}|${this.monitor.digest()}|${this.epilogue}|${this.faultsLeft},${this.stallsLeft}|${parts.join("|")}`
+  }
+
+  /**
+   * What a process remembers, written out: its machine's state, the token at hand, what each call waits for, what it has
+   * asked for and when it will wake. Many histories lead to one memory; `memory: "history"` in a scenario tells them apart.
+   */
+  #memory({ calls, handle, process, started, state }: Member): string {
+    const { view, vanished } = state.context
+    let text = `${stateText(state)}${this.#relation(view.ticket?.id)}${vanished === undefined ? "" : `v${this.#relation(vanished)}`}`
+    text += `${view.ticket?.holderGone ? "g" : ""}|${handle.peek() ?? ""}|${started}`
+    for (const { done, fiber } of calls) text += done !== undefined ? "d" : fiber === undefined ? "." : "w"
+    for (const operation of process.pending) text += `;${operation.kind}${operation.detail()}`
+    for (const { deadline } of process.sleepers) text += `~${deadline}`
+    return text
   }
 
   /** The action's name without the accident of how processes are numbered. */

@@ -27,20 +27,45 @@ export interface Reductions {
 export const allReductions: Reductions = { sleepSets: true, stateHash: true, symmetry: true, ample: true }
 export const noReductions: Reductions = { sleepSets: false, stateHash: false, symmetry: false, ample: false }
 
-export interface Options {
-  readonly bounds?: Bounds | undefined
+/**
+ * What can be explored: something that offers steps, takes one, and can be made again from the start. A step may be a
+ * promise, for programs that need microtasks; the others stay synchronous, which is faster.
+ */
+export interface Explorable {
+  readonly enabled: () => ReadonlyArray<Action>
+  readonly step: (action: Action) => void | Promise<void>
+  /** What the last step read and wrote. */
+  readonly access: () => Access
+  readonly violation: () => Violation | undefined
+  /** Judges a state from which only faults lead on. */
+  readonly atEnd: () => void
+  /** Names the state by all that can influence the future; with `symmetry` without the numbers of processes. */
+  readonly key: (symmetry: boolean, last: number) => string
+  /** The action's name without the numbers of processes, as of the last `key`. */
+  readonly canonical: (id: string) => string
+  /** The index of an action that needs no alternatives, or -1. */
+  readonly ample: (actions: ReadonlyArray<Action>) => number
+  /** What happened how often. */
+  readonly happened: Readonly<Record<string, number>>
+}
+
+export interface ExploreOptions {
   readonly reductions?: Reductions | undefined
-  readonly parts?: Parts | undefined
   /** Stop at the first violation. Default true. */
   readonly stopAtFirst?: boolean | undefined
   readonly maxExecutions?: number | undefined
   readonly maxMillis?: number | undefined
-  /** Switches between processes that could have gone on, for minimal counterexamples. Excludes sleep sets and hashing. */
+  /** Switches between processes that could have gone on, for minimal counterexamples. Excludes all other reductions. */
   readonly preemptions?: number | undefined
   /** Called every few thousand executions. */
   readonly progress?: ((report: Report) => void) | undefined
   /** Collects the keys of final states, for comparing reductions. */
   readonly finals?: Set<string> | undefined
+}
+
+export interface Options extends ExploreOptions {
+  readonly bounds?: Bounds | undefined
+  readonly parts?: Parts | undefined
 }
 
 export interface Found {
@@ -74,7 +99,8 @@ interface Node {
   wrote: number
 }
 
-type Access = readonly [read: number, wrote: number]
+/** Bits of `Simulation`. */
+export type Access = readonly [read: number, wrote: number]
 
 /** A 53-bit fingerprint instead of the state's text: 40 bytes a state instead of kilobytes. */
 const fingerprint = (text: string): number => {
@@ -103,15 +129,28 @@ const isQuiet = (actions: ReadonlyArray<Action>): boolean => actions.every(({ fa
 
 const maxSteps = 500
 
-export const explore = (scenario: Scenario, options: Options = {}): Report => {
+/** Every interleaving of a scenario of Keepers. */
+export const explore = (scenario: Scenario, options: Options = {}): Promise<Report> => {
+  const { bounds = scenario.bounds, parts } = options
+  const watched = scenario.watched && new Set(scenario.watched)
+  const alike = scenario.processes.every(({ host, skewMillis }) => host === undefined && skewMillis === undefined)
+  const reductions = options.reductions ?? allReductions
+  return exploreWith(() => new World(scenario, { ...bounds, ...(parts && { parts }), watched }), {
+    ...options,
+    reductions: { ...reductions, symmetry: reductions.symmetry && alike },
+  })
+}
+
+/** Every interleaving of whatever `make` makes: the same again each time. */
+export const exploreWith = async (
+  make: () => Explorable | Promise<Explorable>,
+  options: ExploreOptions = {}
+): Promise<Report> => {
   const started = performance.now()
-  const bounds = options.bounds ?? scenario.bounds
   const preemptions = options.preemptions ?? Infinity
   const bounded = Number.isFinite(preemptions)
   const chosen = options.reductions ?? allReductions
   const { ample, sleepSets, stateHash, symmetry } = bounded ? { ...noReductions, stateHash: chosen.stateHash } : chosen
-  const canBeSymmetric = symmetry && scenario.processes.every(({ host, skewMillis }) => host === undefined && skewMillis === undefined)
-  const watched = scenario.watched && new Set(scenario.watched)
   const seen = new Map<number, Set<string> | number | true>()
   const stack: Array<Node> = []
   const found: Array<Found> = []
@@ -144,7 +183,8 @@ export const explore = (scenario: Scenario, options: Options = {}): Report => {
   const stackTraceLimit = Error.stackTraceLimit
   Error.stackTraceLimit = 0
   for (;;) {
-    const world = new World(scenario, { ...bounds, ...(options.parts && { parts: options.parts }), watched })
+    const making = make()
+    const world = making instanceof Promise ? await making : making
     executions++
     let sleep: Map<string, Access> = new Map()
     let last = -2
@@ -154,16 +194,17 @@ export const explore = (scenario: Scenario, options: Options = {}): Report => {
       let node = stack[depth]
       if (node === undefined) {
         if (isQuiet(actions)) world.atEnd()
-        if (world.monitor.violation !== undefined) {
-          violated(world.monitor.violation)
+        const violation = world.violation()
+        if (violation !== undefined) {
+          violated(violation)
           break
         }
         let only: ReadonlySet<string> | undefined
         if (stateHash) {
-          const key = fingerprint(world.key(canBeSymmetric, bounded ? last : -3))
+          const key = fingerprint(world.key(symmetry, bounded ? last : -3))
           const known = seen.get(key)
           const names = (ids: Iterable<string>): Set<string> =>
-            new Set(canBeSymmetric ? [...ids].map((id) => world.canonical(id)) : ids)
+            new Set(symmetry ? [...ids].map((id) => world.canonical(id)) : ids)
           if (known === undefined) seen.set(key, sleepSets ? names(sleep.keys()) : bounded ? preemptions - used : true)
           else if (known instanceof Set) {
             // What slept then and does not sleep now has never been tried from here.
@@ -190,7 +231,7 @@ export const explore = (scenario: Scenario, options: Options = {}): Report => {
           const { fault, id, process, stall } = actions[index]!
           if (forced >= 0 && index !== forced) return false
           if (sleep.has(id)) return false
-          if (only !== undefined && !only.has(canBeSymmetric ? world.canonical(id) : id)) return false
+          if (only !== undefined && !only.has(symmetry ? world.canonical(id) : id)) return false
           return !(bounded && used >= preemptions && lastCanGoOn && process !== last && fault === 0 && stall === 0)
         })
         if (choices.length === 0) break
@@ -205,9 +246,10 @@ export const explore = (scenario: Scenario, options: Options = {}): Report => {
       const switches = action.process !== node.last && action.process >= 0 && node.last >= 0 && action.fault === 0
       used = node.used + (bounded && switches && actions.some(({ fault, process, stall }) => process === node.last && fault === 0 && stall === 0) ? 1 : 0)
       last = action.fault === 0 && action.process >= 0 ? action.process : node.last
-      world.sim.step(action)
+      const stepping = world.step(action)
+      if (stepping !== undefined) await stepping
       steps++
-      const { read, wrote } = world.sim
+      const [read, wrote] = world.access()
       node.read = read
       node.wrote = wrote
       if (sleepSets && depth === stack.length - 1) {
@@ -244,27 +286,33 @@ export const replay = (
   schedule: ReadonlyArray<string>,
   options: { readonly bounds?: Bounds | undefined; readonly parts?: Parts | undefined } = {}
 ): World => {
-  const world = new World(scenario, {
-    ...(options.bounds ?? scenario.bounds),
-    record: true,
-    ...(options.parts && { parts: options.parts }),
-    watched: scenario.watched && new Set(scenario.watched),
-  })
+  const { bounds = scenario.bounds, parts } = options
+  const watched = scenario.watched && new Set(scenario.watched)
+  const world = new World(scenario, { ...bounds, record: true, ...(parts && { parts }), watched })
   for (const id of schedule) {
     const actions = world.enabled()
     const action = actions.find((offered) => offered.id === id)
-    if (action === undefined) throw new Error(`${id} cannot happen here; what can: ${actions.map((offered) => offered.id).join(", ")}`)
-    world.sim.step(action)
+    if (action === undefined) {
+      throw new Error(`${id} cannot happen here; what can: ${actions.map((offered) => offered.id).join(", ")}`)
+    }
+    world.step(action)
   }
-  if (world.monitor.violation === undefined && isQuiet(world.enabled())) world.atEnd()
+  if (world.violation() === undefined && isQuiet(world.enabled())) world.atEnd()
   return world
 }
 
+export interface Shortest {
+  readonly found: Found | undefined
+  readonly bounds: Bounds
+  readonly executions: number
+  readonly millis: number
+}
+
 /** The cheapest counterexample: fewest faults and stalls first, then fewest switches between processes. */
-export const shortest = (
+export const shortest = async (
   scenario: Scenario,
   options: { readonly parts?: Parts | undefined; readonly maxMillis?: number | undefined } = {}
-): { readonly found: Found | undefined; readonly bounds: Bounds; readonly executions: number; readonly millis: number } => {
+): Promise<Shortest> => {
   const started = performance.now()
   let executions = 0
   const { faults, stalls } = scenario.bounds
@@ -273,7 +321,7 @@ export const shortest = (
       if (cost - fault > stalls) continue
       const bounds = { faults: fault, stalls: cost - fault }
       for (const preemptions of [0, 1, 2]) {
-        const report = explore(scenario, { ...options, bounds, preemptions })
+        const report = await explore(scenario, { ...options, bounds, preemptions })
         executions += report.executions
         const [found] = report.found
         if (found !== undefined) return { found, bounds, executions, millis: performance.now() - started }

@@ -15,8 +15,8 @@ describe("what is said when something goes wrong", () => {
   it("each error has its exit code", () => {
     const cases = [
       [new Usage({ message }), exitCodes.usage],
-      [new SignInRequired({ name, reason: "rejected", since: now, advice: "", message }), exitCodes.signInRequired],
-      [new TemporarilyUnavailable({ name, retryAt: now + 45_000, message }), exitCodes.tryAgainLater],
+      [new SignInRequired({ credential: name, reason: "rejected", since: now, advice: "", message }), exitCodes.signInRequired],
+      [new TemporarilyUnavailable({ credential: name, retryAt: now + 45_000, message }), exitCodes.tryAgainLater],
       [new StoreUnavailable({ reason: "full", path: "/x", message }), exitCodes.storeUnavailable],
     ] as const
     for (const [error, code] of cases) {

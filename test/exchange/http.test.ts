@@ -373,6 +373,18 @@ describe("answered", () => {
     }),
   )
 
+  it.live("a form that breaks off: the rest of it may have been the refresh token, so nobody knows", () =>
+    Effect.gen(function* () {
+      const server = yield* reader((socket) =>
+        socket.end(
+          "HTTP/1.1 200 OK\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 99\r\n\r\naccess_token=abcdefgh",
+        ),
+      )
+      const outcome = yield* exchange(credential(server.url))
+      assert.strictEqual(outcome._tag, "Ambiguous")
+    }),
+  )
+
   it.live("a refusal that breaks off passes", () =>
     Effect.gen(function* () {
       const server = yield* reader((socket) =>

@@ -26,6 +26,12 @@ describe("a ticket", () => {
     assert.isUndefined(apply(credential({ generation: 2 }), 2, claim("a")))
     assert.isUndefined(apply(credential({ verdict: { reason: "rejected", at: 0 } }), 1, claim("a")))
   })
+  it("cannot be won while everybody is told to wait", () => {
+    const paused = credential({ pause: { until: 100, failures: 1, cause: "503" } })
+    assert.isUndefined(apply(paused, 1, claim("a")))
+    const later: Change = { _tag: "Claim", generation: 1, ticket: { ...ticket("a"), issuedAt: 100 }, after: undefined }
+    assert.isDefined(apply(paused, 1, later))
+  })
   it("is won a second time only after exactly the ticket in doubt, and never a third", () => {
     const doubtful = apply(credential(), 1, claim("a"))
     assert.isUndefined(apply(doubtful, 1, claim("b", 2, "x")))
@@ -68,6 +74,23 @@ describe("a verdict", () => {
     const verdict: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "rejected", at: 0 } }
     assert.isUndefined(apply(credential({ generation: 2 }), 2, verdict))
     assert.isDefined(apply(credential(), 1, verdict)?.tokens.refreshToken)
+  })
+})
+
+describe("a sign-in", () => {
+  const put = (refreshToken: string): Change => {
+    const { generation: _, ...again } = credential({ tokens: tokens({ refreshToken: Redacted.make(refreshToken) }) })
+    return { _tag: "Put", credential: again }
+  }
+  it("replaces whatever was there under the next generation, ticket and verdict included", () => {
+    const dead = credential({ verdict: { reason: "rejected", at: 0 }, ticket: ticket("a") })
+    const replaced = apply(dead, 5, put("refresh-new"))
+    assert.strictEqual(replaced?.generation, 6)
+    assert.isUndefined(replaced?.verdict)
+    assert.isUndefined(replaced?.ticket)
+  })
+  it("with the same refresh token keeps the ticket that may be presenting it", () => {
+    assert.strictEqual(apply(credential({ ticket: ticket("a") }), 1, put("refresh-1"))?.ticket?.id, "a")
   })
 })
 

@@ -94,12 +94,12 @@ describe("a refresh: once, and only when it is due", () => {
         assert.lengthOf(world.presentations(), 1)
 
         // A program that has the credential in memory, and one that only knows where it is.
-        yield* world.bringIn("gitlab", 4_000)
+        yield* world.bringIn("gitlab", 2_000)
         const programs = yield* together(2, world.worker("gitlab", { background: false }))
         yield* programs[0]!.ask({ wish: "token" })
         const other = yield* world.run(["token", "gitlab"])
         assertEnded(other, 0)
-        yield* Effect.sleep(4_000)
+        yield* Effect.sleep(2_000)
         for (const each of programs) {
           assert.deepStrictEqual(yield* each.ask({ wish: "token" }), { got: { [other.result]: 1 }, errors: [] })
         }

@@ -25,7 +25,7 @@ import { type Listening, listen, type ListenOptions } from "../../src/testing/ht
 import type { Presentation } from "../../src/testing/Presentation.ts"
 
 const commandLine = Path.join(import.meta.dirname, "../../dist/cli/tokenkeep.cjs")
-const program = Path.join(import.meta.dirname, "worker.mjs")
+const program = (file: string) => Path.join(import.meta.dirname, file)
 
 /** For tests with many processes, which share two cores with the tests beside them. */
 export const patient = 90_000
@@ -112,6 +112,8 @@ export interface World {
   /** A command to its end. */
   readonly run: (args: ReadonlyArray<string>, input?: string) => Effect.Effect<Finished>
   readonly start: (args: ReadonlyArray<string>, input?: string) => Effect.Effect<Running, never, Scope.Scope>
+  /** `example.mjs` to its end. */
+  readonly example: (input: object) => Effect.Effect<Finished>
   /** A program that uses the library, once it is ready. */
   readonly worker: (name: string, options?: object) => Effect.Effect<Worker, never, Scope.Scope>
 }
@@ -194,7 +196,7 @@ export const processes = <A, E>(
       })
 
       const worker = Effect.fnUntraced(function* (name: string, options: object = {}) {
-        const { child, running, stderr } = yield* launch(program, [name, JSON.stringify(options)], "a program")
+        const { child, running, stderr } = yield* launch(program("worker.mjs"), [name, JSON.stringify(options)], "a program")
         const lines: Array<string> = []
         let isOver = false
         Readline.createInterface({ input: child.stdout })
@@ -224,6 +226,14 @@ export const processes = <A, E>(
         folder,
         home,
         start,
+        example: (input) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const { child, running } = yield* launch(program("example.mjs"), [], "the example")
+              child.stdin.end(JSON.stringify(input))
+              return yield* running.finished
+            }),
+          ),
         run: (args, input) => Effect.scoped(Effect.flatMap(start(args, input), ({ finished }) => finished)),
         worker,
       })

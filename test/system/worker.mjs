@@ -17,7 +17,9 @@ const [name, options = "{}"] = process.argv.slice(2)
 const fingerprint = (token) => createHash("sha256").update(token).digest("hex").slice(0, 12)
 const print = (value) => writeSync(1, `${JSON.stringify(value)}\n`)
 
-const keeper = await openKeeper(JSON.parse(options))
+const { keepers = 1, ...rest } = JSON.parse(options)
+const keeper = await openKeeper(rest)
+for (let more = keepers - 1; more > 0; more--) await openKeeper(rest)
 const credential = keeper.credential(name)
 let last
 
@@ -37,7 +39,8 @@ const wishes = {
   fetch: async ({ url }) => {
     const response = await credential.fetch(url)
     const body = await response.json()
-    return response.ok ? body.access_token_fingerprint : `${response.status} ${body.error}`
+    // Only the simulated server says which token it saw.
+    return response.ok ? (body.access_token_fingerprint ?? "answered") : `${response.status} ${body.error}`
   },
   generation: async () => `${(await keeper.status(name)).credential.generation}`,
 }
