@@ -62,6 +62,8 @@ export interface Entry extends Sleeper {
   known: boolean
   flight: Flight | undefined
   verdict: Verdict | undefined
+  /** The ticket of another host that is open now, and when this process first saw it. */
+  sighted: { readonly id: string; readonly at: number } | undefined
   /** What went wrong last, for people. Never contains a secret. */
   trouble: string | undefined
   storeTrouble: StoreUnavailable | undefined
@@ -77,6 +79,7 @@ export const make = (name: string, background: boolean): Entry => ({
   known: false,
   flight: undefined,
   verdict: undefined,
+  sighted: undefined,
   trouble: undefined,
   storeTrouble: undefined,
   waiters: undefined,

@@ -22,13 +22,13 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import { apply } from "../lifecycle/Change.ts"
-import type { Credential, DeadReason } from "../lifecycle/Credential.ts"
+import type { Credential, DeadReason, Ticket } from "../lifecycle/Credential.ts"
 import { fingerprint } from "../lifecycle/fingerprint.ts"
 import { jitterOf } from "../lifecycle/freshness.ts"
 import { decide as realDecide, initial, type State } from "../lifecycle/machine.ts"
 import type { Command, Event, ParamsOf } from "../lifecycle/protocol.ts"
 import { usable } from "../lifecycle/rules.ts"
-import { type View, viewOf } from "../lifecycle/View.ts"
+import { type Sighting, type View, viewOf } from "../lifecycle/View.ts"
 import { CredentialStore, type StoreUnavailable } from "../store/CredentialStore.ts"
 import { accessOf, cellOf, type Entry, make as makeEntry, offers } from "./Entry.ts"
 import { type Access, type Handle, Keeper, type Status, type TokenOptions } from "./Keeper.ts"
@@ -52,6 +52,9 @@ export interface KeeperOptions {
 
 /** After the deadline a packet may still be under way: so long until no answer to a presentation can arrive any more. */
 const networkLifetimeMillis = 10_000
+
+/** How far two hosts' clocks may be apart before a ticket's age says nothing. */
+const longestSkewMillis = 300_000
 
 /** Where nobody can say when a token will come, asking again after this long is soon enough. */
 const longestPostponementMillis = 3_600_000
@@ -103,12 +106,22 @@ export const make = Effect.fnUntraced(function* (
 
   const now = () => clock.currentTimeMillisUnsafe()
 
-  const view = (credential: Credential): View =>
-    viewOf(
-      credential,
-      jitterOf(`${processes.self.host} ${credential.name}`),
-      credential.ticket !== undefined && processes.isGone(credential.ticket.holder)
-    )
+  const view = (credential: Credential, entry?: Entry): View =>
+    viewOf(credential, jitterOf(`${processes.self.host} ${credential.name}`), (ticket) => sight(ticket, entry))
+
+  /**
+   * What this process knows of an open ticket. Another host's clock may be wrong by minutes: there it counts how long we
+   * have seen the ticket, or else that even a wrong clock could not make it so old.
+   */
+  const sight = (ticket: Ticket, entry: Entry | undefined): Sighting => {
+    const holderGone = processes.isGone(ticket.holder)
+    const { drainedAt, holder, id, issuedAt } = ticket
+    if (holder.host === processes.self.host) return { sameClock: true, holderGone, since: issuedAt, drainedAt }
+    if (entry !== undefined && entry.sighted?.id !== id) entry.sighted = { id, at: now() }
+    const since = entry?.sighted?.at ?? now()
+    const longestLife = Math.min(since + drainedAt - issuedAt, drainedAt + longestSkewMillis)
+    return { sameClock: false, holderGone, since, drainedAt: longestLife }
+  }
 
   // ------------------------------------------------------------------ callers
 
@@ -254,7 +267,7 @@ export const make = Effect.fnUntraced(function* (
 
   const looked = (entry: Entry, credential: Credential | undefined, type: "Looked" | "Superseded" | "Stored") => {
     if (credential === undefined) return undefined
-    const found = view(credential)
+    const found = view(credential, entry)
     seen(entry, credential, found)
     return { type, now: now(), view: found } as const
   }
@@ -280,7 +293,7 @@ export const make = Effect.fnUntraced(function* (
         entry.flight = { credential, successor: undefined }
         // Two clocks, because each alone can miss a pause: one stops while the machine sleeps, the other can be set back.
         const elapsed = Math.max(now() - issuedAt, Number(clock.monotonicTimeNanosUnsafe() - monotonic) / 1e6)
-        return { type: "Claimed", now: now(), generation, elapsed, view: view(credential) }
+        return { type: "Claimed", now: now(), generation, elapsed, view: view(credential, entry) }
       }
     )
   })
@@ -338,11 +351,11 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  const condemn = (entry: Entry, { generation, reason }: ParamsOf<"condemn">): Effect.Effect<void> => {
+  const condemn = (entry: Entry, { doubt, generation, reason }: ParamsOf<"condemn">): Effect.Effect<void> => {
     const verdict = { ...entry.verdict, by: `${label} (pid ${processes.self.pid})`, at: now(), reason }
     return answer(
       entry,
-      store.compareAndSwap(entry.name, { _tag: "Condemn", generation, verdict }),
+      store.compareAndSwap(entry.name, { _tag: "Condemn", generation, verdict, doubt }),
       ({ applied, credential }) => looked(entry, credential, applied ? "Stored" : "Superseded")
     )
   }
@@ -433,13 +446,11 @@ export const make = Effect.fnUntraced(function* (
       return yield* Wording.temporarilyUnavailable(entry.name, now() + 1_000, trouble)
     })
 
-  const refusedGeneration = (entry: Entry, token: string): number => {
-    const { generation } = entry.state.context.view
-    const current =
-      entry.cell !== undefined &&
-      (entry.cell.token === token || (looksLikeFingerprint.test(token) && fingerprint(entry.cell.token) === token))
-    // Refused before, and by now without a cell: the same 401, told by another caller.
-    return current || entry.cell === undefined ? generation : generation - 1
+  const refusedGeneration = ({ cell, state }: Entry, token: string): number => {
+    // No token at hand: it was refused before, and this is the same 401 told by another caller.
+    if (cell === undefined) return state.context.refused
+    const current = cell.token === token || (looksLikeFingerprint.test(token) && fingerprint(cell.token) === token)
+    return current ? cell.view.generation : cell.view.generation - 1
   }
 
   const handle = (name: string): Handle => {

@@ -9,7 +9,7 @@
  * | Claim | generation, no verdict, no pause, no ticket (attempt 2: exactly the ticket in doubt) | won once per generation |
  * | Commit | generation alone, never ticket or lease | a 200 from the server is the truth, however late it arrives |
  * | Release | generation and own ticket | only the holder knows that nothing was consumed |
- * | Condemn | generation | a verdict never kills a newer generation (I3) |
+ * | Condemn | generation; of a lost rotation also exactly the ticket in doubt | a verdict never kills a newer generation (I3) |
  * | Put | none | a person signed in: the newest word there is; an open ticket on the same refresh token stays |
  */
 import * as Redacted from "effect/Redacted"
@@ -19,7 +19,12 @@ export type Change =
   | { readonly _tag: "Claim"; readonly generation: number; readonly ticket: Ticket; readonly after: string | undefined }
   | { readonly _tag: "Commit"; readonly generation: number; readonly tokens: Tokens; readonly forced: number }
   | { readonly _tag: "Release"; readonly generation: number; readonly ticketId: string; readonly pause: Pause | undefined }
-  | { readonly _tag: "Condemn"; readonly generation: number; readonly verdict: Verdict }
+  | {
+      readonly _tag: "Condemn"
+      readonly generation: number
+      readonly verdict: Verdict
+      readonly doubt: string | undefined
+    }
   | { readonly _tag: "Put"; readonly credential: Omit<Credential, "generation"> }
 
 /** `omit` keeps absent keys absent: the stored form knows no `undefined`. */
@@ -84,6 +89,7 @@ export const apply = (current: Credential | undefined, newest: number, change: C
       }
     }
     case "Condemn":
+      if (change.doubt !== undefined && change.doubt !== current.ticket?.id) return undefined
       return { ...without(current, "ticket", "pause"), verdict: change.verdict }
   }
 }

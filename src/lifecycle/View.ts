@@ -2,7 +2,7 @@
  * What the state machine sees of a stored credential: numbers and names, no secret. Because no secret can enter the
  * machine, none can leave through a trace, a diagram or a counterexample (I10).
  */
-import type { Credential, DeadReason, ReuseClass } from "./Credential.ts"
+import type { Credential, DeadReason, ReuseClass, Ticket } from "./Credential.ts"
 import { effectiveMinValidity, refreshAt, usableUntil } from "./freshness.ts"
 
 /** The ticket as the machine sees it. Instants in epoch milliseconds. */
@@ -10,6 +10,8 @@ export interface TicketView {
   readonly id: string
   readonly attempt: 1 | 2
   readonly issuedAt: number
+  /** Since when this process knows of it, and when no answer can arrive any more, both by its own clock. */
+  readonly since: number
   readonly drainedAt: number
   /** The holder was on this host and is proven dead: its process is gone, or the machine has been restarted. */
   readonly holderGone: boolean
@@ -35,9 +37,19 @@ export interface View {
   readonly graceMillis: number
 }
 
-/** The view of `credential` on a host with this `jitter` in [0, 1); `holderGone` is asked about the ticket's holder. */
-export const viewOf = (credential: Credential, jitter: number, holderGone: boolean): View => {
+/** What a process knows of an open ticket beyond what is stored. */
+export interface Sighting {
+  readonly holderGone: boolean
+  readonly since: number
+  readonly drainedAt: number
+  /** The ticket's instants were read off the same clock as ours. */
+  readonly sameClock: boolean
+}
+
+/** The view of `credential` on a host with this `jitter` in [0, 1); the sighting is asked for when there is a ticket. */
+export const viewOf = (credential: Credential, jitter: number, sight: (ticket: Ticket) => Sighting): View => {
   const { ticket, tokens } = credential
+  const sighting = ticket && sight(ticket)
   return {
     generation: credential.generation,
     obtainedAt: tokens.obtainedAt,
@@ -47,18 +59,20 @@ export const viewOf = (credential: Credential, jitter: number, holderGone: boole
     longestMinValidity: effectiveMinValidity(tokens, Infinity),
     canRefresh: tokens.refreshToken !== undefined,
     verdict: credential.verdict?.reason,
-    ticket: ticket && {
+    ticket: ticket && sighting && {
       id: ticket.id,
       attempt: ticket.attempt,
       issuedAt: ticket.issuedAt,
-      drainedAt: ticket.drainedAt,
-      holderGone,
+      since: sighting.since,
+      drainedAt: sighting.drainedAt,
+      holderGone: sighting.holderGone,
       firstIssuedAt: ticket.first?.issuedAt ?? ticket.issuedAt,
     },
     pauseUntil: credential.pause?.until ?? 0,
     failures: credential.pause?.failures ?? 0,
     forced: credential.forced,
     reuse: credential.reuse.class,
-    graceMillis: credential.reuse.graceMillis,
+    // By another host's clock nobody knows how much of a grace window is left.
+    graceMillis: sighting?.sameClock === false ? 0 : credential.reuse.graceMillis,
   }
 }

@@ -75,6 +75,7 @@ const absorb = (context: Context, event: Event): Context => {
           pauseUntil: Rules.backoffUntil(event.now, context.view.failures, event.retryAt, event.jitter),
           failures: context.view.failures + 1,
           reason: undefined,
+          doubt: undefined,
         },
       }
     case "Denied":
@@ -130,7 +131,6 @@ const kit = setup({
     wanted: ask(Rules.wanted),
     enough: ask(Rules.enough),
     ours,
-    "another's": (args) => !ours(args),
     "ours, but late": (args) =>
       ours(args) && args.event.type === "Claimed" && args.event.elapsed > Rules.longestHesitationMillis,
     "a verdict is owed": ({ context }) => context.outcome.reason !== undefined,
@@ -139,7 +139,9 @@ const kit = setup({
     absorb: assign(({ context, event }) => absorb(context, event)),
     /** Everybody who waited has an answer; the next caller's wish starts anew. */
     answered: assign({ waiting: false, minValidity: 0 }),
-    despair: assign({ outcome: { ...Rules.nothingToWrite, reason: "lostInRotation" as const } }),
+    despair: assign(({ context }) => ({
+      outcome: { ...Rules.nothingToWrite, reason: "lostInRotation" as const, doubt: context.view.ticket?.id },
+    })),
     look: command<"look">(),
     claim: command<"claim">(),
     exchange: command<"exchange">(),
@@ -185,6 +187,7 @@ const condemn = {
   params: ({ context }: Args) => ({
     generation: context.view.generation,
     reason: context.outcome.reason ?? Rules.deadReason(context),
+    doubt: context.outcome.doubt,
   }),
 } as const
 const refuse = { type: "refuse", params: ({ context }: Args) => ({ reason: Rules.deadReason(context) }) } as const
@@ -283,7 +286,7 @@ export const machine = kit.createMachine({
                 Granted: { guard: "ours", target: "committing", actions: ["absorb", commit] },
                 Denied: { guard: "ours", target: "recording", actions: ["absorb", condemn] },
                 Unavailable: { guard: "ours", target: "recording", actions: ["absorb", release] },
-                Vanished: [{ guard: "another's" }, ...weigh],
+                Vanished: { guard: "ours", target: "checking", actions: ["absorb", look] },
                 Superseded: ignored,
                 Stored: ignored,
                 StoreFailed: ignored,
@@ -297,6 +300,11 @@ export const machine = kit.createMachine({
                 Refused: { actions: "absorb" },
                 StoreFailed: { target: "#holding", actions: [serve, "answered", soon] },
               },
+            },
+            checking: {
+              id: "checking",
+              description: "Nobody knows what became of the exchange; before anyone is told, what does the store hold now?",
+              on: { Looked: weigh },
             },
             recording: {
               id: "recording",

@@ -48,7 +48,11 @@ export type Command =
       readonly type: "release"
       readonly params: { readonly generation: number; readonly pauseUntil: number; readonly failures: number }
     }
-  | { readonly type: "condemn"; readonly params: { readonly generation: number; readonly reason: DeadReason } }
+  /** Write the verdict. With `doubt` only while exactly that ticket is open: it may have been given back meanwhile. */
+  | {
+      readonly type: "condemn"
+      readonly params: { readonly generation: number; readonly reason: DeadReason; readonly doubt: string | undefined }
+    }
   /** Send `Woke` at this instant, in place of any earlier wish. `Infinity`: nothing to wait for. */
   | { readonly type: "wake"; readonly params: { readonly at: number } }
   /** Give every waiting caller the token of this generation. */

@@ -19,7 +19,13 @@ export interface Context {
   /** This process's own pause, after a failure that could not be shared through the store or a token refused at once. */
   readonly pauseUntil: number
   /** The pause and the verdict that are being written; they are facts only once the store has them. */
-  readonly outcome: { readonly pauseUntil: number; readonly failures: number; readonly reason: DeadReason | undefined }
+  readonly outcome: {
+    readonly pauseUntil: number
+    readonly failures: number
+    readonly reason: DeadReason | undefined
+    /** The ticket that the verdict is about, when it is a verdict on a lost rotation. */
+    readonly doubt: string | undefined
+  }
 }
 
 /** More than this between winning the ticket and sending means the process was paused: look again before sending. */
@@ -37,7 +43,7 @@ const followMillis = (waited: number): number => Math.min(5_000, Math.max(25, Ma
 /** Before a grace window closes, so that the second presentation arrives inside it. */
 const graceReserveMillis = 2_000
 
-export const nothingToWrite = { pauseUntil: 0, failures: 0, reason: undefined }
+export const nothingToWrite = { pauseUntil: 0, failures: 0, reason: undefined, doubt: undefined }
 
 export const refusedNow = ({ refused, view }: Context): boolean => view.generation > 0 && refused >= view.generation
 
@@ -127,7 +133,7 @@ export const forcedNext = (context: Context, now: number): number =>
 
 /** While another process exchanges: soon, and less often the longer it takes. */
 export const followAt = (context: Context, now: number): number =>
-  now + followMillis(now - (openTicket(context)?.issuedAt ?? now))
+  now + followMillis(now - (openTicket(context)?.since ?? now))
 
 /** The next instant at which a doubt may look different: a second try, the token's end, or the last answer's end. */
 export const doubtAt = (context: Context, now: number): number => {

@@ -4,7 +4,7 @@
  * The monitor knows what nobody inside can know: what became of every rotation, and who could still learn of it. What it
  * looks at counts as read by the step, or two steps that only it can tell apart would be taken for independent.
  */
-import type { ReuseClass } from "../lifecycle/Credential.ts"
+import type { Credential, ReuseClass } from "../lifecycle/Credential.ts"
 import type { Process } from "./Simulation.ts"
 
 export type Invariant =
@@ -31,6 +31,8 @@ export interface Violation {
 export interface Presentation {
   readonly process: Process
   readonly at: number
+  /** The ticket it was presented on. */
+  readonly ticket: string | undefined
   /** Whether the server consumed the token, and whether the presenter can still learn or has learnt what it said. */
   outcome: "flying" | "harmless" | "told" | "dead" | "unknown"
 }
@@ -73,20 +75,24 @@ export class Monitor {
   }
 
   /** The refresh token of a generation leaves a process. A server that does not rotate keeps one token for many. */
-  presented(process: Process, token: string, generation: number, scene: Scene): Presentation {
+  presented(process: Process, token: string, { generation, ticket }: Credential, scene: Scene): Presentation {
     const name = `${token}.${generation}`
     const all = this.presentations.get(name) ?? []
     this.presentations.set(name, all)
     const open = all.filter(({ outcome }) => outcome !== "harmless")
     const [first] = open
-    if (open.some(({ outcome }) => outcome === "dead")) {
+    // As with an answer that is told: a process that stands still with it for too long counts as gone.
+    if (open.some(({ at, outcome }) => outcome === "dead" && scene.now < at + scene.drainMillis)) {
       this.fail("I7 dead costs nothing", `${process.name} presents ${token}, which the server has called dead`)
     } else if (open.length >= 2) {
       this.fail("I1 presented at most once", `${process.name} presents ${token} for the third time`)
     } else if (first !== undefined) {
       this.#second(process, token, first, scene)
     }
-    const presentation: Presentation = { process, at: scene.now, outcome: "flying" }
+    if (ticket !== undefined && all.some((earlier) => earlier.ticket === ticket.id)) {
+      this.fail("I1 presented at most once", `${process.name} presents ${token} twice on one ticket`)
+    }
+    const presentation: Presentation = { process, at: scene.now, ticket: ticket?.id, outcome: "flying" }
     all.push(presentation)
     return presentation
   }
@@ -121,7 +127,7 @@ export class Monitor {
 
   /** Nobody will learn any more what the server said to these presentations. */
   forgotten(presentation: Presentation | undefined): void {
-    if (presentation?.outcome === "flying" || presentation?.outcome === "told") presentation.outcome = "unknown"
+    if (presentation !== undefined && presentation.outcome !== "harmless") presentation.outcome = "unknown"
   }
 
   lose(rotation: Rotation): void {

@@ -41,13 +41,20 @@ export interface Parts {
   readonly decide: typeof decide
   readonly apply: typeof apply
   readonly keeper: (keeper: Handle, world: World, process: Sim.Process) => Handle
+  readonly store: (store: CredentialStore["Service"], process: Sim.Process) => CredentialStore["Service"]
   readonly endpoint: (endpoint: TokenEndpoint["Service"], process: Sim.Process) => TokenEndpoint["Service"]
 }
 
 const down = new StoreUnavailable({ reason: "full", path: "keep.db", message: "keep.db: the disk is full" })
 
 const decideOnce = remembered(decide)
-export const realParts: Parts = { decide: decideOnce, apply, keeper: (keeper) => keeper, endpoint: (endpoint) => endpoint }
+export const realParts: Parts = {
+  decide: decideOnce,
+  apply,
+  keeper: (keeper) => keeper,
+  store: (store) => store,
+  endpoint: (endpoint) => endpoint,
+}
 
 const stateNames = new WeakMap<State, string>()
 
@@ -62,13 +69,15 @@ const stateName = (state: State): string => {
   return name
 }
 
+const ticketNames: ReadonlySet<string> = new Set(["id", "vanished", "doubt", "holderGone"])
+
 const stateTexts = new WeakMap<State, string>()
 
 /** The machine's state without the names of tickets, which betray the process's number. */
 const stateText = (state: State): string => {
   const known = stateTexts.get(state)
   if (known !== undefined) return known
-  const text = JSON.stringify(state, (key, value) => (key === "id" || key === "vanished" || key === "holderGone" ? undefined : value))
+  const text = JSON.stringify(state, (key, value) => (ticketNames.has(key) ? undefined : value))
   stateTexts.set(state, text)
   return text
 }
@@ -179,7 +188,7 @@ export class World implements Explorable {
       state: initial(scenario.background ?? false),
       handle: undefined as unknown as Handle,
     }
-    const services = Context.make(CredentialStore, this.#store(process)).pipe(
+    const services = Context.make(CredentialStore, parts.store(this.#store(process), process)).pipe(
       Context.add(TokenEndpoint, parts.endpoint(this.#endpoint(process), process)),
       Context.add(Processes, {
         self: { instance: called, host, bootId: "1", pid: index, startedAt: called },
@@ -286,6 +295,7 @@ export class World implements Explorable {
           if (this.storeIsDown) return failing<{ applied: boolean; credential: Credential | undefined }>()
           const next = this.parts.apply(this.stored, this.newest, change)
           sim.log(process.name, "Store", this.#changeWords(change), "call")
+          this.#judgeChange(process, change, next !== undefined)
           if (next !== undefined) {
             if (change._tag === "Claim") this.#claimed(process, next)
             this.#write(process, next)
@@ -305,6 +315,7 @@ export class World implements Explorable {
 
   #claimed(process: Sim.Process, next: Credential): void {
     const token = next.tokens.refreshToken
+    this.#judgeNeed(process, next)
     const first = next.ticket?.first
     if (first && token) this.monitor.claimedAgain(process, Redacted.value(token), first.issuedAt, this.scene())
   }
@@ -325,7 +336,7 @@ export class World implements Explorable {
       case "Release":
         return `${change.generation}${this.#relation(change.ticketId)}${change.pause?.until ?? ""}`
       case "Condemn":
-        return `${change.generation}${change.verdict.reason}`
+        return `${change.generation}${change.verdict.reason}${this.#relation(change.doubt)}`
       case "Put":
         return "put"
     }
@@ -349,6 +360,18 @@ export class World implements Explorable {
         return `condemn g${change.generation}: ${change.verdict.reason}`
       case "Put":
         return "put"
+    }
+  }
+
+  /** Who may write what, said once more without `apply`: only what is known of the stored generation, and that always. */
+  #judgeChange(process: Sim.Process, change: Change, applied: boolean): void {
+    if (change._tag !== "Commit" && change._tag !== "Condemn") return
+    const stored = this.stored?.generation
+    if (applied && stored !== change.generation) {
+      this.monitor.fail("I3 nothing older replaces", `${process.name} writes what it knows of generation ${change.generation} over generation ${stored}`)
+    }
+    if (!applied && change._tag === "Commit" && stored === change.generation) {
+      this.monitor.fail("I4 what was granted is stored", `${process.name} may not store ${Redacted.value(change.tokens.accessToken)}, and nothing newer is stored`)
     }
   }
 
@@ -423,8 +446,7 @@ export class World implements Explorable {
             Sim.Ghost | Sim.Store | Sim.Server | Sim.Time,
             Sim.Ghost | Sim.network(process.index),
             () => {
-              this.#judgeNeed(process, token)
-              const presentation = monitor.presented(process, token, credential.generation, this.scene())
+              const presentation = monitor.presented(process, token, credential, this.scene())
               sim.log(process.name, "AS", `refresh ${token}`, "call")
               message = { id: this.#messageName(process, token), process, token, presentation, resume, state: "sent", answer: undefined, rotation: undefined, duplicated: false }
               this.messages.push(message)
@@ -436,7 +458,10 @@ export class World implements Explorable {
           const fiber = Effect.runForkWith(sim.surroundings(process))(offered, { scheduler: sim.scheduler })
           return Effect.sync(() => {
             fiber.interruptUnsafe()
-            if (message !== undefined) this.#abandon(message)
+            if (message === undefined) return
+            // Only a deadline that has passed excuses a process that does not listen any more.
+            if (process.alive && sim.now < until) monitor.fail("I4 what was granted is stored", `${process.name} hangs up on the answer to ${token}`)
+            this.#abandon(message)
           })
         })
         return send.pipe(
@@ -451,17 +476,20 @@ export class World implements Explorable {
     }
   }
 
-  /** A1, I6: a refresh token is spent only when a refresh is due, or on a token that a resource server has refused. */
-  #judgeNeed(process: Sim.Process, token: string): void {
-    const { stored } = this
-    if (stored === undefined || stored.tokens.expiry._tag !== "Known") return
-    const { accessToken, expiry, refreshToken } = stored.tokens
-    if (refreshToken === undefined || Redacted.value(refreshToken) !== token) return
+  /**
+   * A1, I6: the right to spend a refresh token is taken only when a refresh is due, or on a token that a resource server
+   * has refused. Judged where it is decided: what happens between this and the request nobody can prevent.
+   */
+  #judgeNeed(process: Sim.Process, { tokens: { accessToken, expiry } }: Credential): void {
+    if (expiry._tag !== "Known") return
     const lifetime = expiry.lifetimeMillis ?? 0
     const due = this.sim.now + process.skewMillis >= expiry.at - Math.max(lifetime * 0.2, 70_000)
-    if (!due && Redacted.value(accessToken) !== this.#badToken) {
-      this.monitor.fail("no refresh without need", `${process.name} spends ${token} although ${Redacted.value(accessToken)} is good for another ${(expiry.at - this.sim.now) / 1000} s and nobody refused it`)
-    }
+    const token = Redacted.value(accessToken)
+    if (due || token === this.#badToken) return
+    const left = (expiry.at - this.sim.now) / 1000
+    // Whoever spends one too many where a token was refused was made to by that refusal.
+    const invariant = this.#badToken === undefined ? "no refresh without need" : "I6 one forced refresh"
+    this.monitor.fail(invariant, `${process.name} refreshes ${token}, good for ${left} s, that nobody refused`)
   }
 
   /** The server acts on a request: this is where a refresh token is consumed, whoever still listens. */
@@ -567,6 +595,10 @@ export class World implements Explorable {
     if (!unknown && !server.works(token, sim.now) && monitor.excuse === undefined) {
       monitor.fail("the token works", `${process.name} hands out ${token}, which no resource server accepts`)
     }
+    const isHeld = monitor.rotations.some(({ accessToken, fate }) => accessToken === token && fate === "delivered")
+    if (isHeld && this.happened["storeFails"] === undefined) {
+      monitor.fail("I4 what was granted is stored", `${process.name} hands out ${token} before it is stored`)
+    }
     sim.wrote |= Sim.Server
     server.used(token)
   }
@@ -606,7 +638,12 @@ export class World implements Explorable {
   get #quiet(): boolean {
     if (this.messages.some(({ state }) => state !== "abandoned")) return false
     if (this.monitor.rotations.some(({ fate, holder }) => fate === "delivered" && holder?.alive === true)) return false
-    return this.members.every(({ calls, process, started }) => !process.alive || (started === calls.length && calls.every(({ done }) => done !== undefined)))
+    return this.members.every(({ calls, process, started, state }) => {
+      if (!process.alive) return true
+      // What a process has under way on its own it brings to an end, whether or not somebody waits for it.
+      if (process.sleepers.length > 0 && typeof state.value === "object" && "refreshing" in state.value) return false
+      return started === calls.length && calls.every(({ done }) => done !== undefined)
+    })
   }
 
   #nextInstant(): number {
@@ -614,7 +651,8 @@ export class World implements Explorable {
     for (const { process } of this.members) {
       for (const { deadline } of process.sleepers) if (deadline > this.sim.now && deadline < next) next = deadline
     }
-    return next
+    // A store that is down comes back whether or not somebody sleeps until then.
+    return this.storeIsDown ? Math.min(next, this.#storeDownUntil) : next
   }
 
   enabled(): Array<Sim.Action> {
@@ -822,18 +860,13 @@ export class World implements Explorable {
     }
     for (const all of monitor.presentations.values()) {
       for (const presentation of all) {
-        if (presentation.process === process && this.#unstored(presentation)) monitor.forgotten(presentation)
+        if (presentation.process === process && this.stored?.verdict === undefined) monitor.forgotten(presentation)
       }
     }
     if (scenario.restart > 0) {
       const refused = Array.from({ length: scenario.restart }, () => false)
       this.#spawn(process.index, `${process.name}'`, process.host, process.skewMillis, refused)
     }
-  }
-
-  /** The answer was told to a process and is not in the store: with the process, it is forgotten. */
-  #unstored({ outcome }: Presentation): boolean {
-    return outcome === "flying" || this.monitor.rotations.some(({ fate }) => fate === "lost") || outcome === "told"
   }
 
   #cancel(process: Sim.Process, call: Call): void {
@@ -926,7 +959,7 @@ export class World implements Explorable {
   #memory({ calls, handle, process, started, state }: Member): string {
     const { view, vanished } = state.context
     let text = `${stateText(state)}${this.#relation(view.ticket?.id)}${vanished === undefined ? "" : `v${this.#relation(vanished)}`}`
-    text += `${view.ticket?.holderGone ? "g" : ""}|${handle.peek() ?? ""}|${started}`
+    text += `${view.ticket?.holderGone ? "g" : ""}${this.#relation(state.context.outcome.doubt)}|${handle.peek() ?? ""}|${started}`
     for (const { done, fiber } of calls) text += done !== undefined ? "d" : fiber === undefined ? "." : "w"
     for (const operation of process.pending) text += `;${operation.kind}${operation.detail()}`
     for (const { deadline } of process.sleepers) text += `~${deadline}`

@@ -12,13 +12,14 @@ import type { Credential, Tokens } from "../../src/lifecycle/Credential.ts"
 import { credential, http } from "./loopback.ts"
 
 /** As much of it as is used here: the package has no types. */
-export interface Provider {
+interface Provider {
   readonly callback: () => RequestListener
   readonly on: (event: "grant.success", listener: (context: { readonly body: Record<string, unknown> }) => void) => void
 }
 type ProviderClass = new (issuer: string, configuration: object) => Provider
 
-const oidcProvider = createRequire(import.meta.url)("oidc-provider") as { readonly Provider: ProviderClass }
+const require = createRequire(import.meta.url)
+const oidcProvider = require("oidc-provider") as { readonly Provider: ProviderClass }
 
 const redirectUri = "https://client.example/callback"
 

@@ -45,7 +45,8 @@ describe.runIf(hasProc)("whether a ticket's holder is gone", () => {
       const [boot] = holder.bootId.split(" ")
       assert.isFalse(isGone({ ...holder, bootId: `${boot} pid:[1]`, pid: 2 ** 22 + 1 }))
       assert.isFalse(isGone({ ...holder, bootId: "pid:[1]", pid: 2 ** 22 + 1 }))
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped),
+  )
 
   it.live("when its pid is free, or somebody else's, or the machine has been restarted", () =>
     Effect.gen(function* () {
@@ -54,7 +55,8 @@ describe.runIf(hasProc)("whether a ticket's holder is gone", () => {
       assert.isTrue(isGone({ ...holder, pid: 2 ** 22 + 1 }))
       assert.isTrue(isGone({ ...holder, startedAt: "1" }))
       assert.isTrue(isGone({ ...holder, bootId: "00000000-0000-0000-0000-000000000000" }))
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped),
+  )
 
   it.live("when it has ended and its parent has not asked how", () =>
     Effect.gen(function* () {
@@ -65,5 +67,6 @@ describe.runIf(hasProc)("whether a ticket's holder is gone", () => {
       // A signal is delivered in its own time.
       while (!isGone(holder)) yield* Effect.sleep(5)
       assert.isTrue(Fs.existsSync(`/proc/${holder.pid}`), "somebody has asked")
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped),
+  )
 })

@@ -71,9 +71,16 @@ describe("a commit", () => {
 
 describe("a verdict", () => {
   it("never kills a newer generation, and never deletes a token", () => {
-    const verdict: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "rejected", at: 0 } }
+    const verdict: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "rejected", at: 0 }, doubt: undefined }
     assert.isUndefined(apply(credential({ generation: 2 }), 2, verdict))
     assert.isDefined(apply(credential(), 1, verdict)?.tokens.refreshToken)
+  })
+  it("on a lost rotation holds only while the ticket in doubt is open: given back, it proves nothing", () => {
+    const lost: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "lostInRotation", at: 0 }, doubt: "b" }
+    const second = apply(apply(credential(), 1, claim("a")), 1, claim("b", 2, "a"))
+    assert.strictEqual(apply(second, 1, lost)?.verdict?.reason, "lostInRotation")
+    const back = apply(second, 1, { _tag: "Release", generation: 1, ticketId: "b", pause: undefined })
+    assert.isUndefined(apply(back, 1, lost))
   })
 })
 
@@ -99,7 +106,7 @@ const change: fc.Arbitrary<Change> = fc.integer({ min: 1, max: 4 }).chain((gener
     fc.record({ _tag: fc.constant("Claim" as const), generation: fc.constant(generation), ticket: fc.constantFrom(ticket("a"), ticket("b"), ticket("c", 2)), after: fc.constantFrom("a", "b", undefined) }),
     fc.record({ _tag: fc.constant("Commit" as const), generation: fc.constant(generation), tokens: fc.constant(next), forced: fc.constant(0) }),
     fc.record({ _tag: fc.constant("Release" as const), generation: fc.constant(generation), ticketId: fc.constantFrom("a", "b", "c"), pause: fc.constant(undefined) }),
-    fc.record({ _tag: fc.constant("Condemn" as const), generation: fc.constant(generation), verdict: fc.constant({ reason: "rejected" as const, at: 0 }) })
+    fc.record({ _tag: fc.constant("Condemn" as const), generation: fc.constant(generation), verdict: fc.constant({ reason: "rejected" as const, at: 0 }), doubt: fc.constantFrom(undefined, "a", "b") })
   )
 )
 

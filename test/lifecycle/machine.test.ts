@@ -179,7 +179,7 @@ describe("for any sequence of events", () => {
   })
 
   it("nobody waits at rest: a waiting caller is answered, or an answer is under way", () => {
-    const underWay = ["claiming", "exchanging", "committing", "recording", "following"]
+    const underWay = ["claiming", "exchanging", "committing", "checking", "recording", "following"]
     fc.assert(
       fc.property(events, fc.boolean(), (sequence, background) => {
         const { state } = run(sequence, background)
@@ -280,7 +280,12 @@ describe("the refresh, step by step", () => {
   })
 
   it("a lost answer on a strict server: served to the end, then one second presentation, then lost", () => {
-    const vanished: ReadonlyArray<Event> = [looked(inWindow), claimed(inWindow), { type: "Vanished", now: inWindow + 5_000, generation: 1 }]
+    const vanished: ReadonlyArray<Event> = [
+      looked(inWindow),
+      claimed(inWindow),
+      { type: "Vanished", now: inWindow + 5_000, generation: 1 },
+      looked(inWindow + 5_000, { ticket: ticket({ id: "mine.1", issuedAt: inWindow, drainedAt: inWindow + 30_000 }) }),
+    ]
     assert.strictEqual(leaf(run(vanished).state), "doubting")
     const later = run([...vanished, { type: "Woke", now: inWindow + 100_000 }])
     assert.strictEqual(leaf(later.state), "doubting")
@@ -296,7 +301,7 @@ describe("the refresh, step by step", () => {
       claimed(ended, { id: "mine.2", attempt: 2 }),
       { type: "Denied", now: ended, generation: 1, reason: "rejected" },
     ])
-    assert.deepStrictEqual(denied.commands.at(-1), { type: "condemn", params: { generation: 1, reason: "lostInRotation" } })
+    assert.deepStrictEqual(denied.commands.at(-1), { type: "condemn", params: { generation: 1, reason: "lostInRotation", doubt: undefined } })
   })
 
   it("a holder proven dead is followed by the second presentation at once, when nothing usable is left", () => {

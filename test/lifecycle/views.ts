@@ -29,6 +29,7 @@ export const ticket = (over: Partial<NonNullable<View["ticket"]>> = {}): NonNull
   id: "other.1",
   attempt: 1,
   issuedAt: inWindow,
+  since: inWindow,
   drainedAt: inWindow + 30_000,
   holderGone: false,
   firstIssuedAt: inWindow,

@@ -61,6 +61,7 @@ export const commit = (generation: number, serial = generation + 1): Change.Chan
 
 export const condemn = (generation: number): Change.Change => ({
   _tag: "Condemn",
+  doubt: undefined,
   generation,
   verdict: { reason: "rejected", at: 5, code: "invalid_grant", by: "somebody" },
 })

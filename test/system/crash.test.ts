@@ -123,7 +123,10 @@ describe("killed in the middle of an exchange", () => {
         for (let i = 0; i < 3; i++) {
           const next = yield* world.run(["token", "github"])
           assertEnded(next, 3)
-          assert.include(next.stderr, "the answer to a refresh was lost, and with it the new refresh token (invalid_grant)")
+          assert.include(
+            next.stderr,
+            "the answer to a refresh was lost, and with it the new refresh token (invalid_grant)",
+          )
           assert.include(next.stderr, "Next: tokenkeep import FILE --name github")
         }
         assert.deepStrictEqual(

@@ -29,7 +29,10 @@ const use = async () => {
   await order({ policy: { refusesAccessTokens: true } })
   found.always = await shown(await github.fetch(url))
   found.still = await github.fetch(url).catch(({ message, name }) => `${name}: ${message.split(".")[0]}`)
-  found.unknown = await keeper.credential("nobody").token().catch(({ name }) => name)
+  found.unknown = await keeper
+    .credential("nobody")
+    .token()
+    .catch(({ name }) => name)
   found.document = await keeper.import("gitlab", { tokens: token }).catch(({ name }) => name)
   found.list = (await keeper.list()).map(({ credential }) => `${credential.name} ${credential.generation}`)
   return found

@@ -4,7 +4,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import { clients, listen, signIn } from "../exchange/oidcProvider.ts"
-import { assertEnded, patient, processes, together, until, type World } from "./support.ts"
+import { assertEnded, processes, together, until, type World } from "./support.ts"
 
 const client = clients["client_secret_basic"]!
 const clientSecret = Redacted.value(client.clientSecret!)
@@ -74,27 +74,26 @@ const story = <A, E>(use: (story: Story) => Effect.Effect<A, E, Scope.Scope>) =>
 }
 
 describe("with oidc-provider", () => {
-  it.live(
-    "8 processes × 10 requests at expiry: 1 presentation, all answered; then nothing until it ends again",
-    () =>
-      story((world) =>
-        Effect.gen(function* () {
-          const programs = yield* together(8, world.worker("panva"))
-          const answers = yield* Effect.forEach(
-            programs,
-            (program) => program.ask({ wish: "fetch", times: 10, url: world.resourceUrl }),
-            { concurrency: "unbounded" },
-          )
-          for (const answer of answers) assert.deepStrictEqual(answer, { got: { answered: 10 }, errors: [] })
-          assert.strictEqual(world.requests(), 1)
-          assert.deepStrictEqual((yield* programs[0]!.ask({ wish: "token", times: 1_000 })).got, { [world.minted()]: 1_000 })
-          const command = yield* world.run(["token", "panva"])
-          assertEnded(command, 0)
-          assert.strictEqual(command.result, world.minted())
-          assert.strictEqual(world.requests(), 1)
-        }),
-      ),
-    patient,
+  it.live("8 processes × 10 requests at expiry: 1 presentation, all answered; then nothing until it ends again", () =>
+    story((world) =>
+      Effect.gen(function* () {
+        const programs = yield* together(8, world.worker("panva"))
+        const answers = yield* Effect.forEach(
+          programs,
+          (program) => program.ask({ wish: "fetch", times: 10, url: world.resourceUrl }),
+          { concurrency: "unbounded" },
+        )
+        for (const answer of answers) assert.deepStrictEqual(answer, { got: { answered: 10 }, errors: [] })
+        assert.strictEqual(world.requests(), 1)
+        assert.deepStrictEqual((yield* programs[0]!.ask({ wish: "token", times: 1_000 })).got, {
+          [world.minted()]: 1_000,
+        })
+        const command = yield* world.run(["token", "panva"])
+        assertEnded(command, 0)
+        assert.strictEqual(command.result, world.minted())
+        assert.strictEqual(world.requests(), 1)
+      }),
+    ),
   )
 
   it.live("a process is killed in the middle of an exchange that never arrives: the login survives", () =>

@@ -8,7 +8,7 @@
  *   `token` may hold an access token, and nothing else that is secret.
  * - No token reaches an assertion, whose message would print it: what `token` printed is known by its fingerprint.
  */
-import { assert } from "@effect/vitest"
+import { assert, vi } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -27,8 +27,8 @@ import type { Presentation } from "../../src/testing/Presentation.ts"
 const commandLine = Path.join(import.meta.dirname, "../../dist/cli/tokenkeep.cjs")
 const program = (file: string) => Path.join(import.meta.dirname, file)
 
-/** For tests with many processes, which share two cores with the tests beside them. */
-export const patient = 90_000
+// Many processes, which share two cores with the tests beside them. What is slow then is not wrong.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
 
 // --------------------------------------------------------------------------------------------------------- secrets
 
@@ -41,7 +41,9 @@ export interface Secrets {
 /** Base64 of a part of a longer text: what stays of it wherever it begins. */
 const encodedInside = (secret: string): ReadonlyArray<string> =>
   [0, 1, 2].map((offset) => {
-    const encoded = Buffer.from(`${" ".repeat(offset)}${secret}`, "utf8").toString("base64").replace(/=+$/, "")
+    const encoded = Buffer.from(`${" ".repeat(offset)}${secret}`, "utf8")
+      .toString("base64")
+      .replace(/=+$/, "")
     return encoded.slice(offset === 0 ? 0 : offset + 1, -1)
   })
 
@@ -73,8 +75,6 @@ export interface Running {
   readonly pid: number
   readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
   readonly finished: Effect.Effect<Finished>
-  /** What has been said on stderr by now. */
-  readonly said: () => string
 }
 
 /** What a worker answers: how often it got which token (or word), and what it was told instead. */
@@ -114,6 +114,8 @@ export interface World {
   readonly start: (args: ReadonlyArray<string>, input?: string) => Effect.Effect<Running, never, Scope.Scope>
   /** `example.mjs` to its end. */
   readonly example: (input: object) => Effect.Effect<Finished>
+  /** A process that says this on stderr. */
+  readonly print: (text: string) => Effect.Effect<Finished>
   /** A program that uses the library, once it is ready. */
   readonly worker: (name: string, options?: object) => Effect.Effect<Worker, never, Scope.Scope>
 }
@@ -147,6 +149,8 @@ export const processes = <A, E>(
       const folder = yield* folderOf
       const home = Path.join(folder, "home")
       const outputs: Array<Output> = []
+      /** For what a failing test would print. */
+      const printable = (text: string): string => (leaks(text, secrets.everywhere()) ? "(A secret is in it.)" : text)
 
       const outputOf = (stream: NodeJS.ReadableStream, of: string, isResult: boolean): Output => {
         const output: Output = { of, isResult, text: "" }
@@ -176,15 +180,14 @@ export const processes = <A, E>(
         const ended = Deferred.makeUnsafe<Finished>()
         child.on("close", (code, signal) => {
           const printed = stdout.text.trim()
-          const result = isToken && printed !== "" ? fingerprint(printed) : stdout.text
-          const millis = performance.now() - began
-          Deferred.doneUnsafe(ended, Effect.succeed({ code, signal, result, stderr: stderr.text, millis, toldAfter }))
+          const result = isToken ? printed && fingerprint(printed) : printable(stdout.text)
+          const [said, millis] = [printable(stderr.text), performance.now() - began]
+          Deferred.doneUnsafe(ended, Effect.succeed({ code, signal, result, stderr: said, millis, toldAfter }))
         })
         const running: Running = {
           pid: child.pid!,
           kill: (signal) => Effect.sync(() => void child.kill(signal)),
           finished: Deferred.await(ended),
-          said: () => stderr.text,
         }
         return { child, running, stderr }
       })
@@ -196,7 +199,11 @@ export const processes = <A, E>(
       })
 
       const worker = Effect.fnUntraced(function* (name: string, options: object = {}) {
-        const { child, running, stderr } = yield* launch(program("worker.mjs"), [name, JSON.stringify(options)], "a program")
+        const { child, running, stderr } = yield* launch(
+          program("worker.mjs"),
+          [name, JSON.stringify(options)],
+          "a program",
+        )
         const lines: Array<string> = []
         let isOver = false
         Readline.createInterface({ input: child.stdout })
@@ -220,8 +227,6 @@ export const processes = <A, E>(
         return self
       })
 
-      const printable = (text: string): string => (leaks(text, secrets.everywhere()) ? "(A secret is in it.)" : text)
-
       const done = yield* use({
         folder,
         home,
@@ -232,6 +237,14 @@ export const processes = <A, E>(
               const { child, running } = yield* launch(program("example.mjs"), [], "the example")
               child.stdin.end(JSON.stringify(input))
               return yield* running.finished
+            }),
+          ),
+        print: (text) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const script = Path.join(folder, "print.cjs")
+              Fs.writeFileSync(script, `process.stderr.write(${JSON.stringify(text)})`)
+              return yield* (yield* launch(script, [], "a program")).running.finished
             }),
           ),
         run: (args, input) => Effect.scoped(Effect.flatMap(start(args, input), ({ finished }) => finished)),

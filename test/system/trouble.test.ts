@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import type { Grant } from "../../src/testing/AuthorizationServer.ts"
 import * as Fault from "../../src/testing/Fault.ts"
-import { assertEnded, minted, patient, simulated, together, until } from "./support.ts"
+import { assertEnded, minted, simulated, together, until } from "./support.ts"
 
 describe("a server in trouble", () => {
   it.live("503 while the access token still works: the token, 0, and a note on stderr", () =>
@@ -15,7 +15,10 @@ describe("a server in trouble", () => {
         const finished = yield* world.run(["token", "github"])
         assertEnded(finished, 0)
         assert.strictEqual(finished.result, first)
-        assert.match(finished.stderr, /^tokenkeep: github: the server answered 503 .*; serving the token at hand, good until /)
+        assert.match(
+          finished.stderr,
+          /^tokenkeep: github: the server answered 503 .*; serving the token at hand, good until /,
+        )
         const program = yield* world.worker("github")
         const asked = yield* program.ask({ wish: "token", times: 20, minValidity: 60_000 })
         assert.deepStrictEqual(asked, { got: { [first]: 20 }, errors: [] })
@@ -25,76 +28,70 @@ describe("a server in trouble", () => {
     ),
   )
 
-  it.live(
-    "a dead grant and 100 calls from 28 processes: 1 request, and 3 with the reason and the command to run",
-    () =>
-      simulated((world) =>
-        Effect.gen(function* () {
-          world.server.revokeGrant((yield* world.bringIn("github", -1_000)).number)
-          const programs = yield* together(8, world.worker("github"))
-          const [answers, commands] = yield* Effect.all(
-            [
-              Effect.forEach(programs, (program) => program.ask({ wish: "token", times: 10 }), {
-                concurrency: "unbounded",
-              }),
-              Effect.all(
-                Array.from({ length: 20 }, () => world.run(["token", "github"])),
-                { concurrency: 4 },
-              ),
-            ],
-            { concurrency: "unbounded" },
-          )
-          assert.lengthOf(world.presentations(), 1)
-          for (const { errors, got } of answers) {
-            assert.deepStrictEqual(got, {})
-            assert.lengthOf(errors, 10)
-            for (const { advice, reason, tag } of errors) {
-              assert.deepStrictEqual(
-                [tag, reason, advice],
-                ["SignInRequired", "rejected", "tokenkeep import FILE --name github"],
-              )
-            }
+  it.live("a dead grant and 100 calls from 28 processes: 1 request, and 3 with the reason and the command to run", () =>
+    simulated((world) =>
+      Effect.gen(function* () {
+        world.server.revokeGrant((yield* world.bringIn("github", -1_000)).number)
+        const programs = yield* together(8, world.worker("github"))
+        const [answers, commands] = yield* Effect.all(
+          [
+            Effect.forEach(programs, (program) => program.ask({ wish: "token", times: 10 }), {
+              concurrency: "unbounded",
+            }),
+            Effect.all(
+              Array.from({ length: 20 }, () => world.run(["token", "github"])),
+              { concurrency: 4 },
+            ),
+          ],
+          { concurrency: "unbounded" },
+        )
+        assert.lengthOf(world.presentations(), 1)
+        for (const { errors, got } of answers) {
+          assert.deepStrictEqual(got, {})
+          assert.lengthOf(errors, 10)
+          for (const { advice, reason, tag } of errors) {
+            assert.deepStrictEqual(
+              [tag, reason, advice],
+              ["SignInRequired", "rejected", "tokenkeep import FILE --name github"],
+            )
           }
-          for (const finished of commands) {
-            assertEnded(finished, 3)
-            assert.strictEqual(finished.result, "")
-            assert.include(finished.stderr, "the server no longer accepts the refresh token (invalid_grant)")
-            assert.include(finished.stderr, "Next: tokenkeep import FILE --name github")
-          }
-        }),
-      ),
-    patient,
+        }
+        for (const finished of commands) {
+          assertEnded(finished, 3)
+          assert.strictEqual(finished.result, "")
+          assert.include(finished.stderr, "the server no longer accepts the refresh token (invalid_grant)")
+          assert.include(finished.stderr, "Next: tokenkeep import FILE --name github")
+        }
+      }),
+    ),
   )
 
-  it.live(
-    "a token endpoint that never answers: everybody is told within their deadline, and 4",
-    () =>
-      simulated((world) =>
-        Effect.gen(function* () {
-          yield* world.bringIn("github", -1_000)
-          world.server.script(Fault.silence)
-          const holder = yield* world.start(["token", "github", "--timeout", "1s"])
-          yield* until("the request", () => world.presentations().length === 1)
-          const others = yield* together(3, world.run(["token", "github", "--timeout", "1s"]))
-          for (const finished of others) {
-            assertEnded(finished, 4)
-            assert.match(finished.stderr, /the refresh has not come to an end within 1 s. Try again at /)
-            assert.isBelow(finished.millis, 8_000)
-          }
-          const program = yield* world.worker("github", { callerDeadlineMillis: 500 })
-          const began = performance.now()
-          const { errors } = yield* program.ask({ wish: "token", times: 10 })
-          assert.isBelow(performance.now() - began, 5_000)
-          assert.deepStrictEqual([errors.length, errors[0]?.tag], [10, "TemporarilyUnavailable"])
-          // It was told like the others, and stays for as long as the answer may come: without it the grant is lost.
-          const finished = yield* holder.finished
+  it.live("a token endpoint that never answers: everybody is told within their deadline, and 4", () =>
+    simulated((world) =>
+      Effect.gen(function* () {
+        yield* world.bringIn("github", -1_000)
+        world.server.script(Fault.silence)
+        const holder = yield* world.start(["token", "github", "--timeout", "1s"])
+        yield* until("the request", () => world.presentations().length === 1)
+        const others = yield* together(3, world.run(["token", "github", "--timeout", "1s"]))
+        for (const finished of others) {
           assertEnded(finished, 4)
-          assert.isBelow(finished.toldAfter ?? Infinity, 8_000)
-          assert.isAbove(finished.millis, 15_000)
-          assert.lengthOf(world.presentations(), 1)
-        }),
-      ),
-    patient,
+          assert.match(finished.stderr, /the refresh has not come to an end within 1 s. Try again at /)
+          assert.isBelow(finished.millis, 8_000)
+        }
+        const program = yield* world.worker("github", { background: false, callerDeadlineMillis: 500 })
+        const began = performance.now()
+        const { errors } = yield* program.ask({ wish: "token", times: 10 })
+        assert.isBelow(performance.now() - began, 5_000)
+        assert.deepStrictEqual([errors.length, errors[0]?.tag], [10, "TemporarilyUnavailable"])
+        // It was told like the others, and stays for as long as the answer may come: without it the grant is lost.
+        const finished = yield* holder.finished
+        assertEnded(finished, 4)
+        assert.isBelow(finished.toldAfter ?? Infinity, 8_000)
+        assert.isAbove(finished.millis, 15_000)
+        assert.lengthOf(world.presentations(), 1)
+      }),
+    ),
   )
 })
 
@@ -132,7 +129,9 @@ describe("an answer that is none", () => {
         answer: {
           status: 200,
           headers: { "content-type": "application/json" },
-          body: JSON.stringify({ access_token: `${refreshToken} `.repeat(Math.ceil(10_485_760 / refreshToken!.length)) }),
+          body: JSON.stringify({
+            access_token: `${refreshToken} `.repeat(Math.ceil(10_485_760 / refreshToken!.length)),
+          }),
         },
       }),
       /the server answered 200, without a usable access token \(more than 1 MiB of it\)/,
@@ -144,7 +143,10 @@ describe("an answer that is none", () => {
         answer: {
           status: 500,
           headers: { "content-type": "application/json" },
-          body: JSON.stringify({ error: `e-${refreshToken}`, error_description: `Cannot find ${refreshToken} anywhere` }),
+          body: JSON.stringify({
+            error: `e-${refreshToken}`,
+            error_description: `Cannot find ${refreshToken} anywhere`,
+          }),
         },
       }),
       /the server answered 500/,
@@ -172,7 +174,7 @@ describe("an answer that is none", () => {
 
           const last = yield* world.bringIn("codeberg", -1_000)
           world.server.script(answer(last))
-          const program = yield* world.worker("codeberg")
+          const program = yield* world.worker("codeberg", { background: false })
           const { errors } = yield* program.ask({ wish: "token", times: 3 })
           assert.lengthOf(errors, 3)
           for (const { message, tag } of errors) {

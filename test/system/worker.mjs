@@ -45,7 +45,13 @@ const wishes = {
   generation: async () => `${(await keeper.status(name)).credential.generation}`,
 }
 
-const told = ({ advice, message, name, reason, retryAt, _tag }) => ({ tag: _tag ?? name, message, advice, reason, retryAt })
+const told = ({ advice, message, name, reason, retryAt, _tag }) => ({
+  tag: _tag ?? name,
+  message,
+  advice,
+  reason,
+  retryAt,
+})
 
 const carryOut = async ({ times = 1, wish, ...parameters }) => {
   const calls = Array.from({ length: times }, () => Promise.resolve(parameters).then(wishes[wish]))

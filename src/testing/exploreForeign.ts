@@ -1,0 +1,64 @@
+/** Exploring, replaying and shortening for token clients that are not ours. */
+import { allReductions, type ExploreOptions, exploreWith, type Report, type Shortest } from "./explore.ts"
+import type { ForeignScenario } from "./Foreign.ts"
+import { ForeignWorld } from "./ForeignWorld.ts"
+import type { Bounds } from "./Scenario.ts"
+
+export interface ExploreForeignOptions extends ExploreOptions {
+  readonly bounds?: Bounds | undefined
+}
+
+/** Processes with the same client and as many calls differ in their number only. */
+const isSymmetric = ({ processes: [first, ...others] }: ForeignScenario): boolean =>
+  others.every(({ calls, client }) => calls === first?.calls && client === first.client)
+
+/** Every interleaving of the scenario within its bounds. One exploration at a time: the globals are swapped meanwhile. */
+export const exploreForeign = (scenario: ForeignScenario, options: ExploreForeignOptions = {}): Promise<Report> => {
+  const { bounds, reductions = allReductions } = options
+  return exploreWith(() => ForeignWorld.make(scenario, { bounds }), {
+    ...options,
+    reductions: { ...reductions, symmetry: reductions.symmetry && isSymmetric(scenario) },
+  })
+}
+
+/** One schedule again, recorded in `lines`. Throws when a step is not on offer: the client is not what was explored. */
+export const replayForeign = async (
+  scenario: ForeignScenario,
+  schedule: ReadonlyArray<string>,
+  options: { readonly bounds?: Bounds | undefined } = {},
+): Promise<ForeignWorld> => {
+  const world = await ForeignWorld.make(scenario, { ...options, record: true })
+  for (const id of schedule) {
+    const actions = world.enabled()
+    const action = actions.find((offered) => offered.id === id)
+    if (action === undefined) {
+      throw new Error(`${id} cannot happen here; what can: ${actions.map((offered) => offered.id).join(", ")}`)
+    }
+    await world.step(action)
+  }
+  if (world.violation() === undefined && world.enabled().every(({ fault }) => fault === 1)) world.atEnd()
+  return world
+}
+
+/** The cheapest counterexample: fewest faults and stalls first, then fewest switches between processes. */
+export const shortestForeign = async (
+  scenario: ForeignScenario,
+  options: { readonly maxMillis?: number | undefined } = {},
+): Promise<Shortest> => {
+  const started = performance.now()
+  let executions = 0
+  const limits = scenario.bounds ?? { faults: 0, stalls: 0 }
+  for (let cost = 0; cost <= limits.faults + limits.stalls; cost++) {
+    for (let faults = 0; faults <= Math.min(cost, limits.faults); faults++) {
+      if (cost - faults > limits.stalls) continue
+      const bounds = { faults, stalls: cost - faults }
+      for (const preemptions of [0, 1, 2]) {
+        const report = await exploreForeign(scenario, { ...options, bounds, preemptions })
+        executions += report.executions
+        const [found] = report.found
+        if (found !== undefined) return { found, bounds, executions, millis: performance.now() - started }
+      }
+    }
+  }
+  return { found: undefined, bounds: limits, executions, millis: performance.now() - started }
+}

@@ -1,0 +1,182 @@
+/**
+ * The scenarios that every change is held against. Their bounds are what continuous integration completes; `deep` says
+ * which are left to `npm run explore:deep`.
+ */
+import { ReuseClass } from "../lifecycle/Credential.ts"
+import { alike, type Fault, type Scenario, scenario } from "./Scenario.ts"
+import { deadSpellingNames, profileOnly } from "./spellings.ts"
+
+/** What a network and a process can do to one exchange. */
+const network: ReadonlyArray<Fault> = ["crash", "cancel", "lostRequest", "lostAnswer", "busyBefore", "busyAfter", "rateLimited"]
+
+/** Long enough for a retry after the drain time to be inside. */
+const graceMillis = 60_000
+
+const ofEveryClass = (of: (reuse: ReuseClass) => Scenario): ReadonlyArray<Scenario> => ReuseClass.literals.map(of)
+
+const server = (reuse: ReuseClass): Scenario["server"] => ({ reuse, graceMillis })
+
+/** Every reuse class, at every size. */
+const races: ReadonlyArray<Scenario> = [
+  ...ofEveryClass((reuse) =>
+    scenario({
+      name: `two-calls-each/${reuse}`,
+      about: "two processes, two callers each, at the token's end",
+      processes: alike(2, "token", "token"),
+      server: server(reuse),
+      faults: network,
+      restart: 1,
+      bounds: { faults: 2, stalls: 0 },
+    })
+  ),
+  ...ofEveryClass((reuse) =>
+    scenario({
+      name: `three-at-expiry/${reuse}`,
+      about: "three processes at the token's end, anybody paused once",
+      processes: alike(3, "token"),
+      server: server(reuse),
+      faults: network,
+      restart: 1,
+      bounds: { faults: 2, stalls: 1 },
+    })
+  ),
+  ...ofEveryClass((reuse) =>
+    scenario({
+      name: `three-calls-each/${reuse}`,
+      about: "three processes, two callers each",
+      processes: alike(3, "token", "token"),
+      server: server(reuse),
+      faults: network,
+      restart: 1,
+      bounds: { faults: 1, stalls: 0 },
+    })
+  ),
+  ...ofEveryClass((reuse) =>
+    scenario({
+      name: `four-at-expiry/${reuse}`,
+      about: "four processes at the token's end",
+      processes: alike(4, "token"),
+      server: server(reuse),
+      faults: network,
+      restart: 1,
+      bounds: { faults: 2, stalls: 0 },
+    })
+  ),
+  ...ofEveryClass((reuse) =>
+    scenario({
+      name: `in-the-window/${reuse}`,
+      about: "two processes that refresh in the background, the token still good",
+      processes: alike(2, "token"),
+      token: "inWindow",
+      background: true,
+      server: server(reuse),
+      faults: [...network, "late", "pause"],
+      restart: 1,
+      bounds: { faults: 2, stalls: 0 },
+    })
+  ),
+  ...ofEveryClass((reuse) =>
+    scenario({
+      name: `two-hosts/${reuse}`,
+      about: "two hosts, one clock two minutes ahead, and everything may stand still for ten minutes",
+      processes: [{ calls: ["token"] }, { calls: ["token"], host: "h2", skewMillis: 120_000 }],
+      server: server(reuse),
+      faults: [...network, "pause"],
+      restart: 1,
+      bounds: { faults: 2, stalls: 0 },
+    })
+  ),
+]
+
+/** What only some servers, stores or people do. */
+const circumstances: ReadonlyArray<Scenario> = [
+  ...ofEveryClass((reuse) =>
+    scenario({
+      name: `refused/${reuse}`,
+      about: "a resource server refuses a token early; two processes hear of it, one of them twice",
+      processes: [{ calls: ["refused", "refused"] }, { calls: ["refused"] }],
+      token: "fresh",
+      server: server(reuse),
+      faults: network,
+      restart: 1,
+      bounds: { faults: 1, stalls: 0 },
+    })
+  ),
+  scenario({
+    name: "late-and-twice/strict",
+    about: "requests that arrive after their sender gave up, or twice",
+    processes: alike(2, "token"),
+    faults: ["late", "twice", "lostRequest", "crash"],
+    restart: 1,
+    bounds: { faults: 2, stalls: 1 },
+  }),
+  scenario({
+    name: "the-store-fails/strict",
+    about: "the disk is full for a while, at any moment",
+    processes: alike(2, "token"),
+    faults: ["storeFails", "crash", "lostAnswer"],
+    restart: 1,
+    bounds: { faults: 2, stalls: 0 },
+  }),
+  scenario({
+    name: "a-person-interferes/strict",
+    about: "somebody signs in or out, or revokes the grant, in the middle",
+    processes: alike(2, "token"),
+    faults: ["signIn", "signOut", "revoke", "crash", "busyAfter"],
+    restart: 1,
+    bounds: { faults: 2, stalls: 0 },
+  }),
+  scenario({
+    name: "access-tokens-survive/strict",
+    about: "a server that revokes the family and lets its access tokens live",
+    processes: alike(2, "token"),
+    server: { reuse: "strict", revokesAccessTokens: false },
+    token: "inWindow",
+    background: true,
+    faults: network,
+    restart: 1,
+    bounds: { faults: 2, stalls: 0 },
+  }),
+  scenario({
+    name: "no-new-refresh-token/notRotating",
+    about: "a server that leaves the refresh token out of its answers",
+    processes: alike(2, "token"),
+    server: { reuse: "notRotating", omitsRefreshToken: true },
+    faults: network,
+    restart: 1,
+    bounds: { faults: 1, stalls: 0 },
+  }),
+  scenario({
+    name: "impatient-callers/strict",
+    about: "callers that wait for five seconds at most",
+    processes: alike(2, "token"),
+    faults: ["lostAnswer", "crash"],
+    options: { callerDeadlineMillis: 5_000 },
+    bounds: { faults: 1, stalls: 0 },
+    restart: 1,
+  }),
+]
+
+/** Every way to say that a grant is dead, after an administrator has revoked it. */
+const answers: ReadonlyArray<Scenario> = deadSpellingNames
+  .filter((dead) => !profileOnly.has(dead))
+  .map((dead) =>
+    scenario({
+      name: `revoked/${dead}`,
+      about: `a revoked grant, spelled as ${dead} does`,
+      processes: alike(2, "token"),
+      server: { reuse: "strict", dead },
+      faults: ["revoke", "crash"],
+      restart: 1,
+      bounds: { faults: 2, stalls: 0 },
+    })
+  )
+
+export const scenarios: ReadonlyArray<Scenario> = [...races, ...circumstances, ...answers]
+
+/** One more fault, or one more stall, than continuous integration has time for. */
+export const deep: ReadonlyArray<Scenario> = races.map((shallow) => ({
+  ...shallow,
+  name: `${shallow.name} (deep)`,
+  bounds: { faults: shallow.bounds.faults + 1, stalls: shallow.bounds.stalls },
+}))

@@ -1,0 +1,122 @@
+/**
+ * Scenarios drawn at random, and one random life in each: for the property tests and for `npm run soak`.
+ *
+ * A life is a function of its numbers alone, the scenario included, so that a seed tells all and fast-check can shrink.
+ */
+import * as fc from "fast-check"
+import { ReuseClass } from "../../src/lifecycle/Credential.ts"
+import { replay } from "../../src/testing/explore.ts"
+import { type Chance, seeded, type Walk, walk } from "../../src/testing/random.ts"
+import { type Call, type Fault, type Scenario, scenario } from "../../src/testing/Scenario.ts"
+import { toText } from "../../src/testing/sequence.ts"
+import { type Parts, World } from "../../src/testing/World.ts"
+
+/** Every fault there is; the type says when one is missing. */
+const faults = Object.keys({
+  crash: 0,
+  cancel: 0,
+  lostRequest: 0,
+  lostAnswer: 0,
+  late: 0,
+  twice: 0,
+  busyBefore: 0,
+  busyAfter: 0,
+  rateLimited: 0,
+  storeFails: 0,
+  pause: 0,
+  signIn: 0,
+  signOut: 0,
+  revoke: 0,
+} satisfies Record<Fault, 0>) as ReadonlyArray<Fault>
+
+const times = <A>(count: number, make: () => A): ReadonlyArray<A> => Array.from({ length: count }, make)
+
+/** 1–4 processes, all classes, all ages, up to six faults and four stalls. The first choice is always the plainest. */
+export const draw = (chance: Chance): Scenario => {
+  const among = <A>(...choices: ReadonlyArray<A>): A => choices[Math.floor(chance() * choices.length)]!
+  const reuse = among(...ReuseClass.literals)
+  const background = among(false, true)
+  const someRefused = among(false, false, true)
+  const call = (): Call => (someRefused ? among<Call>("token", "refused") : "token")
+  const twoHosts = among(false, false, false, true)
+  const lifetimeMinutes = among(60, 60, 5, 15, 24 * 60)
+  const happening = faults.filter(() => chance() < 0.5)
+  return scenario({
+    name: "soak",
+    about: "drawn at random",
+    processes: times(among(1, 2, 3, 4), () => ({
+      calls: times(among(1, 2, 3), call),
+      ...(twoHosts && among(false, true) && { host: "h2", skewMillis: 120_000 }),
+    })),
+    token: among("ended", "inWindow", "fresh"),
+    server: {
+      reuse,
+      graceMillis: among(0, 10_000, 60_000),
+      accessLifetimeMillis: lifetimeMinutes * 60_000,
+      ...(among(false, false, true) && { revokesAccessTokens: false }),
+      ...(reuse === "notRotating" && among(false, true) && { omitsRefreshToken: true }),
+      ...(among(false, true) && { replacesSuccessor: false }),
+    },
+    ...(among(false, false, false, true) && { believed: { class: "strict", graceMillis: 0 } as const }),
+    background,
+    faults: happening,
+    bounds: { faults: among(0, 1, 2, 3, 4, 5, 6), stalls: among(0, 1, 2, 3, 4) },
+    restart: among(0, 1, 2),
+    ...(among(false, true) && { options: { callerDeadlineMillis: 30_000 } }),
+  })
+}
+
+export interface Life extends Walk {
+  readonly scenario: Scenario
+  /** Every number that was drawn for it. */
+  readonly numbers: ReadonlyArray<number>
+  readonly world: World
+}
+
+/** `numbers` that have run out are 0: nothing unusual happens any more. */
+export const live = (chance: Chance, from: (chance: Chance) => Scenario = draw, parts?: Parts): Life => {
+  const numbers: Array<number> = []
+  const recording = (): number => {
+    const number = chance()
+    numbers.push(number)
+    return number
+  }
+  const drawn = from(recording)
+  const world = new World(drawn, { ...drawn.bounds, ...(parts && { parts }) })
+  return { scenario: drawn, world, ...walk(world, recording), numbers }
+}
+
+export const ofSeed = (seed: number, from?: (chance: Chance) => Scenario): Life => live(seeded(seed), from)
+
+export const ofNumbers = (numbers: ReadonlyArray<number>, from?: (chance: Chance) => Scenario): Life => {
+  let next = 0
+  return live(() => numbers[next++] ?? 0, from)
+}
+
+/** A shorter life that breaks the same invariant. */
+export const shrink = (life: Life, from?: (chance: Chance) => Scenario, limitMillis = 60_000): Life => {
+  const invariant = life.violation?.invariant
+  const scale = 1 << 20
+  const again = (numbers: ReadonlyArray<number>): Life => ofNumbers(numbers.map((number) => number / scale), from)
+  const property = fc.property(
+    fc.array(fc.nat({ max: scale - 1 }), { maxLength: life.numbers.length }),
+    (numbers) => again(numbers).violation?.invariant !== invariant
+  )
+  const result = fc.check(property, {
+    examples: [[life.numbers.map((number) => Math.floor(number * scale))]],
+    numRuns: 1,
+    interruptAfterTimeLimit: limitMillis,
+  })
+  return result.counterexample === null ? life : again(result.counterexample[0])
+}
+
+/** What a person needs to look into it: the scenario, the schedule, and the story. */
+export const explain = (life: Life): string => {
+  const { schedule, violation } = life
+  const world = replay(life.scenario, schedule)
+  return [
+    toText({ title: "", lines: world.sim.lines ?? [], violation: world.violation() ?? violation }),
+    `scenario: ${JSON.stringify(life.scenario)}`,
+    `replay: ${schedule.join(" ")}`,
+  ].join("\n")
+}
