@@ -78,6 +78,8 @@ export interface ForeignScenario {
   readonly server?: Overrides
   readonly faults?: ReadonlyArray<ForeignFault>
   readonly bounds?: Bounds
+  /** How often every process makes its calls, each time after the last access token's end. Default 1. */
+  readonly rounds?: number
   /** Calls that the successor of a killed process makes. Default 0: it has none. */
   readonly restart?: number
   /** Ask once more when all is quiet, in a new process of the first kind and after the token's end. Default true. */

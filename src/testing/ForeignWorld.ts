@@ -28,6 +28,7 @@ interface Member {
   readonly client: ForeignClient
   readonly isLast: boolean
   readonly call: Promise<ForeignCall>
+  readonly calls: number
   readonly outcomes: Array<string | undefined>
   started: number
 }
@@ -36,6 +37,8 @@ export interface ForeignWorldOptions {
   readonly bounds?: Bounds | undefined
   /** Keep the lines of the trace. */
   readonly record?: boolean | undefined
+  /** Nothing happens after so many steps: for the search of short schedules. */
+  readonly maxSteps?: number | undefined
 }
 
 const never = new Promise<never>(() => {})
@@ -52,21 +55,37 @@ export class ForeignWorld implements Explorable {
   readonly #network: ForeignNetwork
   readonly #vault: Vault
   readonly #horizonMillis: number
-  readonly #faults: number
+  readonly #bounds: Bounds
+  readonly #maxSteps: number
+  #steps = 0
   #faultsLeft: number
   #stallsLeft: number
   #asked = false
+  #roundsLeft: number
   /** Whose step it is. */
   #current: Sim.Process | undefined
   /** Somebody knows who it is, so processes differ in more than their number. */
   #named = false
   #rank: Array<number> = []
+  readonly #enter = Globals.make({
+    now: () => {
+      this.sim.read |= Sim.Time
+      return this.sim.now
+    },
+    origin: 0,
+    fetch: (input, init) => (this.#current === undefined ? never : this.#network.fetchOf(this.#current)(input, init)),
+    sleep: (callback, millis) => this.#sleep(callback, millis),
+    random: () => this.#random(),
+  })
 
-  private constructor(scenario: ForeignScenario, { bounds = scenario.bounds, record = false }: ForeignWorldOptions) {
+  private constructor(scenario: ForeignScenario, options: ForeignWorldOptions) {
     this.scenario = scenario
-    this.sim = new Sim.Simulation(record)
-    this.#faults = this.#faultsLeft = bounds?.faults ?? 0
-    this.#stallsLeft = bounds?.stalls ?? 0
+    this.sim = new Sim.Simulation(options.record ?? false)
+    this.#bounds = options.bounds ?? scenario.bounds ?? { faults: 0, stalls: 0 }
+    this.#maxSteps = options.maxSteps ?? Infinity
+    this.#faultsLeft = this.#bounds.faults
+    this.#stallsLeft = this.#bounds.stalls
+    this.#roundsLeft = (scenario.rounds ?? 1) - 1
     const server = makeServer({ issuer, policy: scenario.server })
     const lifetime = server.policy().accessLifetimeMillis
     this.#horizonMillis = Math.max(3 * standard.accessLifetimeMillis, 3 * lifetime)
@@ -103,16 +122,7 @@ export class ForeignWorld implements Explorable {
 
   /** Runs one step with the globals in the world's hands, and waits for all that follows from it. */
   async #settle(run: () => void): Promise<void> {
-    const leave = Globals.enter({
-      now: () => {
-        this.sim.read |= Sim.Time
-        return this.sim.now
-      },
-      origin: this.sim.start,
-      fetch: (input, init) => (this.#current === undefined ? never : this.#network.fetchOf(this.#current)(input, init)),
-      sleep: (callback, millis) => this.#sleep(callback, millis),
-      random: () => this.#random(),
-    })
+    const leave = this.#enter()
     try {
       run()
       await Globals.rest()
@@ -168,7 +178,8 @@ export class ForeignWorld implements Explorable {
     }
     const call = (async () => client(surroundings))()
     call.catch(() => {})
-    this.members[index] = { process, client, isLast, call, outcomes: Array.from({ length: calls }, () => undefined), started: 0 }
+    const outcomes = Array.from({ length: calls }, () => undefined)
+    this.members[index] = { process, client, isLast, call, calls, outcomes, started: 0 }
   }
 
   #storage(process: Sim.Process): ForeignStorage {
@@ -235,11 +246,16 @@ export class ForeignWorld implements Explorable {
       )
   }
 
+  /** Something has gone wrong by now that may be why a call fails. */
+  get #disturbed(): boolean {
+    return this.#faultsLeft < this.#bounds.faults || this.#stallsLeft < this.#bounds.stalls
+  }
+
   #failed({ isLast, process }: Member, why: string): void {
     const { monitor } = this.stage
     this.sim.read |= allKeys | Sim.Store | Sim.Ghost | Sim.Budget
     this.stage.count("call failed")
-    if (!isLast) return monitor.failed(process, why, this.stage.everything(), this.#faultsLeft < this.#faults)
+    if (!isLast) return monitor.failed(process, why, this.stage.everything(), this.#disturbed)
     if (monitor.excuse === undefined) {
       monitor.fail("the session is kept", `afterwards a new process gets no token (${why}), and no fault explains it`)
     }
@@ -261,6 +277,7 @@ export class ForeignWorld implements Explorable {
 
   enabled(): Array<Sim.Action> {
     const actions: Array<Sim.Action> = []
+    if (this.#steps >= this.#maxSteps) return actions
     for (const member of this.members) {
       const { outcomes, process, started } = member
       if (!process.alive) continue
@@ -275,8 +292,12 @@ export class ForeignWorld implements Explorable {
     const quiet = !busy && this.members.every((member) => !member.process.alive || this.#isOver(member))
     const next = this.#nextInstant()
     if (next !== Infinity && !quiet && (!busy || this.#stallsLeft > 0)) actions.push(this.#timePasses(next, busy))
-    if (quiet && !this.#asked && (this.scenario.epilogue ?? true)) {
-      actions.push({ id: "epilogue", process: -1, fault: 0, stall: 0, local: false, run: () => this.#epilogue() })
+    if (quiet && !this.#asked) {
+      const goesOn = this.#roundsLeft > 0
+      const run = (): void => (goesOn ? this.#nextRound() : this.#epilogue())
+      if (goesOn || (this.scenario.epilogue ?? true)) {
+        actions.push({ id: goesOn ? "later" : "epilogue", process: -1, fault: 0, stall: 0, local: false, run })
+      }
     }
     if (this.#faultsLeft > 0) this.#offerFaults(actions)
     return actions
@@ -294,15 +315,27 @@ export class ForeignWorld implements Explorable {
     return { id: "time", process: -1, fault: 0, stall: busy ? 1 : 0, local: false, run }
   }
 
-  #epilogue(): void {
+  #afterTheEnd(): void {
     const { sim } = this
     sim.wrote = Sim.Everything
+    sim.now = Math.max(sim.now + this.stage.server.policy().accessLifetimeMillis, this.#vault.busyUntil) + 1
+    sim.log("Clock", "Clock", "later: every access token has ended", "time")
+  }
+
+  #nextRound(): void {
+    this.#roundsLeft--
+    this.#afterTheEnd()
+    for (const { calls, outcomes, process } of this.members) {
+      if (process.alive) outcomes.push(...Array.from({ length: calls }, () => undefined))
+    }
+  }
+
+  #epilogue(): void {
     this.#asked = true
     this.#faultsLeft = 0
     this.#stallsLeft = 0
     for (const { process } of this.members) process.die()
-    sim.now = Math.max(sim.now + this.stage.server.policy().accessLifetimeMillis, this.#vault.busyUntil) + 1
-    sim.log("Clock", "Clock", "later: every access token has ended, and everything works", "time")
+    this.#afterTheEnd()
     const [first] = this.scenario.processes
     if (first !== undefined) this.#spawn(this.members.length, "Z", first.client, 1, true)
   }
@@ -355,6 +388,7 @@ export class ForeignWorld implements Explorable {
   step(action: Sim.Action): Promise<void> {
     this.sim.read = 0
     this.sim.wrote = 0
+    this.#steps++
     this.#current = this.members[action.process]?.process
     return this.#settle(action.run)
   }
@@ -369,6 +403,7 @@ export class ForeignWorld implements Explorable {
 
   /** At a state from which only faults lead on. */
   atEnd(): void {
+    if (this.#steps >= this.#maxSteps) return
     for (const { outcomes, process } of this.members) {
       if (!process.alive || outcomes.every((outcome) => outcome !== undefined)) continue
       const said = outcomes.map((outcome) => outcome ?? "waiting").join(", ")
@@ -400,7 +435,7 @@ export class ForeignWorld implements Explorable {
     this.#rank = []
     for (const [rank, index] of order.entries()) this.#rank[index] = rank
     const stored = [...this.storage].map(([key, value]) => `${key}=${value}`).toSorted().join("&")
-    const budget = `${this.#faultsLeft},${this.#stallsLeft}`
+    const budget = `${this.#faultsLeft},${this.#stallsLeft},${this.#roundsLeft},${this.#maxSteps === Infinity ? "" : this.#steps}`
     return `${sim.now}|${stored}|${this.#vault.digest(undefined)}|${server.digest()}|${monitor.digest()}|${this.#asked}${alike}|${budget}|${parts.join("|")}`
   }
 

@@ -128,6 +128,8 @@ export class World implements Explorable {
   rank: Array<number> = []
   #storeDownUntil = 0
   readonly #badToken: string | undefined
+  /** Longer than any story goes that comes to an end: a stall lasts no longer than a token. */
+  readonly #horizonMillis: number
 
   constructor(scenario: Scenario, options: { faults: number; stalls: number; record?: boolean; parts?: Parts; watched?: ReadonlySet<Invariant> | undefined }) {
     this.scenario = scenario
@@ -137,6 +139,7 @@ export class World implements Explorable {
     this.faultsLeft = options.faults
     this.stallsLeft = options.stalls
     const lifetimeMillis = scenario.server.accessLifetimeMillis ?? 3_600_000
+    this.#horizonMillis = (3 + options.stalls) * Math.max(3_600_000, lifetimeMillis)
     const left = { fresh: lifetimeMillis, inWindow: lifetimeMillis * 0.1, ended: -1 }[scenario.token]
     this.server = WorldServer.make(scenario.server, this.sim.now + left)
     this.stored = this.#credential(this.server.first, this.sim.now + left)
@@ -317,7 +320,7 @@ export class World implements Explorable {
     const token = next.tokens.refreshToken
     this.#judgeNeed(process, next)
     const first = next.ticket?.first
-    if (first && token) this.monitor.claimedAgain(process, Redacted.value(token), first.issuedAt, this.scene())
+    if (first && token) this.monitor.claimedAgain(process, Redacted.value(token), first.issuedAt, this.scene(process))
   }
 
   /** How a ticket that somebody remembers is related to the one that is stored: all that a conditional write asks. */
@@ -416,7 +419,8 @@ export class World implements Explorable {
 
   // ------------------------------------------------------------------ the network
 
-  scene(): Scene {
+  /** As `process` can know it: whether a token has ended is told by its own clock. */
+  scene(process: Sim.Process): Scene {
     const { server, sim } = this
     sim.read |= Sim.Store | Sim.Server | Sim.Time | Sim.Ghost
     const stored = this.stored
@@ -427,7 +431,7 @@ export class World implements Explorable {
       drainMillis: exchangeDeadlineMillis,
       reuse: server.policy.reuse,
       graceMillis: server.policy.graceMillis,
-      storedTokenWorks: stored !== undefined && token !== this.#badToken && sim.now < usableUntil(stored.tokens) && this.server.works(token!, sim.now),
+      storedTokenWorks: stored !== undefined && token !== this.#badToken && sim.now + process.skewMillis < usableUntil(stored.tokens) && this.server.works(token!, sim.now),
     }
   }
 
@@ -446,7 +450,7 @@ export class World implements Explorable {
             Sim.Ghost | Sim.Store | Sim.Server | Sim.Time,
             Sim.Ghost | Sim.network(process.index),
             () => {
-              const presentation = monitor.presented(process, token, credential, this.scene())
+              const presentation = monitor.presented(process, token, credential, this.scene(process))
               sim.log(process.name, "AS", `refresh ${token}`, "call")
               message = { id: this.#messageName(process, token), process, token, presentation, resume, state: "sent", answer: undefined, rotation: undefined, duplicated: false }
               this.messages.push(message)
@@ -608,7 +612,7 @@ export class World implements Explorable {
     this.#noSecret(process, error.message)
     const token = stored && Redacted.value(stored.tokens.accessToken)
     if (error._tag === "StoreUnavailable" && this.happened["storeFails"] !== undefined) return
-    if (stored !== undefined && token !== call.refused && this.scene().storedTokenWorks) {
+    if (stored !== undefined && token !== call.refused && this.scene(process).storedTokenWorks) {
       monitor.fail("I5 no error while a token works", `${process.name} says ${error._tag} although the store has ${token}, which works`)
     }
     const refresh = stored?.tokens.refreshToken && Redacted.value(stored.tokens.refreshToken)
@@ -693,7 +697,7 @@ export class World implements Explorable {
         sim.wrote = Sim.Everything
         sim.log("Clock", "Clock", `${(next - sim.now) / 1000} s pass${busy ? ", and everybody else stands still" : ""}`, "time")
         sim.now = next
-        if (sim.now - sim.start > scenarioHorizonMillis) this.monitor.fail("I9 every waiter ends", "it goes on for ever")
+        if (sim.now - sim.start > this.#horizonMillis) this.monitor.fail("I9 every waiter ends", "it goes on for ever")
       },
     }
   }
@@ -972,5 +976,3 @@ export class World implements Explorable {
     return id[0] === "P" && digit >= 0 && digit <= 9 ? `Q${this.rank[digit]}${id.slice(2)}` : id
   }
 }
-
-const scenarioHorizonMillis = 3 * 3_600_000

@@ -1,11 +1,13 @@
 /** Exploring, replaying and shortening for token clients that are not ours. */
-import { allReductions, type ExploreOptions, exploreWith, type Report, type Shortest } from "./explore.ts"
+import { allReductions, type ExploreOptions, exploreWith, type Found, type Report, type Shortest } from "./explore.ts"
 import type { ForeignScenario } from "./Foreign.ts"
 import { ForeignWorld } from "./ForeignWorld.ts"
 import type { Bounds } from "./Scenario.ts"
 
 export interface ExploreForeignOptions extends ExploreOptions {
   readonly bounds?: Bounds | undefined
+  /** Schedules of at most so many steps. */
+  readonly maxSteps?: number | undefined
 }
 
 /** Processes with the same client and as many calls differ in their number only. */
@@ -14,8 +16,8 @@ const isSymmetric = ({ processes: [first, ...others] }: ForeignScenario): boolea
 
 /** Every interleaving of the scenario within its bounds. One exploration at a time: the globals are swapped meanwhile. */
 export const exploreForeign = (scenario: ForeignScenario, options: ExploreForeignOptions = {}): Promise<Report> => {
-  const { bounds, reductions = allReductions } = options
-  return exploreWith(() => ForeignWorld.make(scenario, { bounds }), {
+  const { bounds, maxSteps, reductions = allReductions } = options
+  return exploreWith(() => ForeignWorld.make(scenario, { bounds, maxSteps }), {
     ...options,
     reductions: { ...reductions, symmetry: reductions.symmetry && isSymmetric(scenario) },
   })
@@ -40,12 +42,31 @@ export const replayForeign = async (
   return world
 }
 
-/** The cheapest counterexample: fewest faults and stalls first, then fewest switches between processes. */
+export interface ShortestForeign extends Shortest {
+  /** Every shorter schedule within these bounds was tried. */
+  readonly isMinimal: boolean
+}
+
+/** Fewest steps, as far as the number of executions goes. */
+const shorten = async (scenario: ForeignScenario, first: Found, bounds: Bounds, maxExecutions: number) => {
+  let found = first
+  for (let executions = 0; ; ) {
+    const maxSteps = found.schedule.length - 1
+    const report = await exploreForeign(scenario, { bounds, maxSteps, maxExecutions: maxExecutions - executions })
+    executions += report.executions
+    const [shorter] = report.found
+    if (shorter === undefined) return { found, executions, isMinimal: report.verdict === "holds" }
+    found = shorter
+  }
+}
+
+/** The cheapest counterexample: fewest faults and stalls first, then fewest switches between processes, then steps. */
 export const shortestForeign = async (
   scenario: ForeignScenario,
-  options: { readonly maxMillis?: number | undefined } = {},
-): Promise<Shortest> => {
+  options: { readonly maxMillis?: number | undefined; readonly maxExecutions?: number | undefined } = {},
+): Promise<ShortestForeign> => {
   const started = performance.now()
+  const { maxExecutions = 1_000, maxMillis } = options
   let executions = 0
   const limits = scenario.bounds ?? { faults: 0, stalls: 0 }
   for (let cost = 0; cost <= limits.faults + limits.stalls; cost++) {
@@ -53,12 +74,14 @@ export const shortestForeign = async (
       if (cost - faults > limits.stalls) continue
       const bounds = { faults, stalls: cost - faults }
       for (const preemptions of [0, 1, 2]) {
-        const report = await exploreForeign(scenario, { ...options, bounds, preemptions })
+        const report = await exploreForeign(scenario, { bounds, preemptions, maxMillis })
         executions += report.executions
-        const [found] = report.found
-        if (found !== undefined) return { found, bounds, executions, millis: performance.now() - started }
+        const [first] = report.found
+        if (first === undefined) continue
+        const shortest = await shorten(scenario, first, bounds, maxExecutions)
+        return { ...shortest, bounds, executions: executions + shortest.executions, millis: performance.now() - started }
       }
     }
   }
-  return { found: undefined, bounds: limits, executions, millis: performance.now() - started }
+  return { found: undefined, isMinimal: false, bounds: limits, executions, millis: performance.now() - started }
 }

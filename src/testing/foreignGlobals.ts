@@ -143,10 +143,8 @@ const counted: ReadonlyArray<Replacement> = Object.entries(
   return [[Object.getPrototypeOf(globalThis.crypto.subtle) as object, name, call] as const]
 })
 
-/** From here on the globals are the world's, until the answer is called. */
-export const enter = (virtual: Virtual): (() => void) => {
-  if (entered) throw new Error("another exploration is under way in this process: await it first")
-  entered = true
+/** Replaces the globals from each call on, until its answer is called. */
+export const make = (virtual: Virtual): (() => () => void) => {
   const replacements: ReadonlyArray<Replacement> = [
     ...dates(virtual),
     ...timers(virtual),
@@ -154,13 +152,23 @@ export const enter = (virtual: Virtual): (() => void) => {
     ...counted,
     [globalThis, "fetch", virtual.fetch],
   ]
-  const before = replacements.map(([target, key]) => Object.getOwnPropertyDescriptor(target, key)!)
-  for (const [target, key, value] of replacements) {
-    Object.defineProperty(target, key, { value, writable: true, configurable: true, enumerable: false })
+  const before = replacements.map(([target, key]) => (target as Record<string, unknown>)[key])
+  const leave = (): void => {
+    for (let i = 0; i < replacements.length; i++) {
+      const [target, key] = replacements[i]!
+      ;(target as Record<string, unknown>)[key] = before[i]
+    }
+    entered = false
   }
   return () => {
-    for (const [index, [target, key]] of replacements.entries()) Object.defineProperty(target, key, before[index]!)
-    entered = false
+    if (entered) throw new Error("another exploration is under way in this process: await it first")
+    entered = true
+    for (let i = 0; i < replacements.length; i++) {
+      const [target, key, value] = replacements[i]!
+      before[i] = (target as Record<string, unknown>)[key]
+      ;(target as Record<string, unknown>)[key] = value
+    }
+    return leave
   }
 }
 

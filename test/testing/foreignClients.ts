@@ -5,10 +5,17 @@ import type { OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js"
 import { OAuth2Client } from "google-auth-library"
 import type { Grant } from "../../src/testing/AuthorizationServer.ts"
 import { type ForeignClient, type ForeignStorage, issuer, resource, tokenEndpoint } from "../../src/testing/Foreign.ts"
+import { authorizationServer, protectedResource } from "../../src/testing/metadata.ts"
 
 /** A headless program: where a browser would open, it ends. */
 class SignInNeeded extends Error {
   override readonly name = "SignInNeeded"
+}
+
+const discovered = {
+  authorizationServerUrl: issuer,
+  authorizationServerMetadata: authorizationServer(issuer),
+  resourceMetadata: protectedResource(issuer),
 }
 
 const providerOver = (storage: ForeignStorage): OAuthClientProvider => ({
@@ -26,6 +33,8 @@ const providerOver = (storage: ForeignStorage): OAuthClientProvider => ({
   redirectToAuthorization: () => {
     throw new SignInNeeded("a person has to sign in")
   },
+  // Found when the user signed in, and kept since then, as the SDK advises.
+  discoveryState: () => discovered,
   saveCodeVerifier: () => {},
   codeVerifier: () => "",
 })
