@@ -10,7 +10,12 @@ import type { Row } from "./report.ts"
 const now = 1_000_000_000_000
 
 const view = (generation: number, at: number, over: Partial<Credential> = {}) =>
-  viewOf({ ...record("bench", generation, at), ...over }, 0.5, () => ({ holderGone: false, since: 0, drainedAt: 0, sameClock: true }))
+  viewOf({ ...record("bench", generation, at), ...over }, 0.5, () => ({
+    holderGone: false,
+    since: 0,
+    drainedAt: 0,
+    sameClock: true,
+  }))
 
 /** A token that has ended is refreshed because somebody asks, and then lives. */
 const refresh: ReadonlyArray<Event> = [

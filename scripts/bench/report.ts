@@ -52,7 +52,9 @@ export const table = (rows: ReadonlyArray<Row>): string => {
   const lines = [["what", "measured", "target", "", "aside"], ...rows.map(cells)]
   const widths = [0, 1, 2, 3].map((column) => Math.max(...lines.map((line) => line[column]!.length)))
   return lines
-    .map((line) => line.map((cell, column) => (column === 1 ? cell.padStart(widths[1]!) : cell.padEnd(widths[column] ?? 0))))
+    .map((line) =>
+      line.map((cell, column) => (column === 1 ? cell.padStart(widths[1]!) : cell.padEnd(widths[column] ?? 0))),
+    )
     .map((line) => line.join("  ").trimEnd())
     .join("\n")
 }

@@ -42,7 +42,10 @@ export const open = async (): Promise<Place> => {
     let body = ""
     for await (const chunk of request) body += chunk
     const [status, document] = respond(body)
-    setTimeout(() => response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(document)), delay)
+    setTimeout(
+      () => response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(document)),
+      delay,
+    )
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo

@@ -35,7 +35,9 @@ export interface Rotated {
 }
 
 /** The simulated server's names: nothing else looks like them. */
-export const refreshTokensIn = (text: string): ReadonlyArray<string> => [...new Set(text.match(/\brt-(?:g\d+-)?\d+\b/g))]
+export const refreshTokensIn = (text: string): ReadonlyArray<string> => [
+  ...new Set(text.match(/\brt-(?:g\d+-)?\d+\b/g)),
+]
 
 export const accessTokensIn = (text: string): ReadonlyArray<string> => [
   ...new Set(text.match(/\bat-(?:g\d+-)?\d+\b|\beyJ[\w-]+\.[\w-]+\.unsigned\b/g)),

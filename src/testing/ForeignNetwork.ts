@@ -82,18 +82,37 @@ export class ForeignNetwork {
     let message: Message | undefined
     const leave = (): void => {
       sender.left?.()
-      message = { id: this.#name(`${process.name}:${kind}`), process, asked, settle: sender.settle, isToken, about, presentation: undefined, rotation: undefined, state: "sent", answer: undefined }
+      message = {
+        id: this.#name(`${process.name}:${kind}`),
+        process,
+        asked,
+        settle: sender.settle,
+        isToken,
+        about,
+        presentation: undefined,
+        rotation: undefined,
+        state: "sent",
+        answer: undefined,
+      }
       this.messages.push(message)
       sim.log(process.name, isToken ? "AS" : "API", `${asked.method} ${asked.url.pathname} ${about}`.trim(), "call")
       if (presented !== undefined) message.presentation = monitor.presented(process, presented)
       if (!isToken) {
-        if (asked.url.pathname !== paths.revoke) monitor.sent(process, asked.url.pathname, `${asked.url.href} ${asked.authorization ?? ""} ${asked.body}`)
+        if (asked.url.pathname !== paths.revoke)
+          monitor.sent(process, asked.url.pathname, `${asked.url.href} ${asked.authorization ?? ""} ${asked.body}`)
         this.#act(message)
       }
     }
     const touches = { read: Sim.Time, wrote: Sim.network(process.index) }
     // A process that wakes after its deadline runs its timers first: the request never leaves.
-    const withdraw = offer(stage, process, kind, touches, leave, () => sender.until === undefined || sim.now < sender.until)
+    const withdraw = offer(
+      stage,
+      process,
+      kind,
+      touches,
+      leave,
+      () => sender.until === undefined || sim.now < sender.until,
+    )
     return () => {
       withdraw()
       if (message !== undefined && this.messages.includes(message)) this.#abandon(message)
@@ -115,7 +134,8 @@ export class ForeignNetwork {
     message.state = "answered"
     if (!isToken) {
       // A use of a token may end what its predecessor was kept for.
-      if (asked.url.pathname !== paths.resource || server.policy().reuse === "untilSuccessorUsed") sim.wrote |= Sim.Server
+      if (asked.url.pathname !== paths.resource || server.policy().reuse === "untilSuccessorUsed")
+        sim.wrote |= Sim.Server
       message.answer = route(server, asked, sim.now)
       return
     }

@@ -12,15 +12,25 @@
 import { type Grant, make as makeServer } from "./AuthorizationServer.ts"
 import { credentialOf } from "./endpoint.ts"
 import type { Access, Explorable } from "./explore.ts"
-import { type ForeignCall, type ForeignClient, type ForeignScenario, type ForeignStorage, issuer, resource, type Surroundings, tokenEndpoint } from "./Foreign.ts"
+import {
+  type ForeignCall,
+  type ForeignClient,
+  type ForeignScenario,
+  type ForeignStorage,
+  issuer,
+  resource,
+  type Surroundings,
+  tokenEndpoint,
+} from "./Foreign.ts"
 import * as Globals from "./foreignGlobals.ts"
 import { Vault } from "./foreignKeeper.ts"
-import { ForeignMonitor } from "./ForeignMonitor.ts"
+import { accessTokensIn, ForeignMonitor, refreshTokensIn } from "./ForeignMonitor.ts"
 import { ForeignNetwork } from "./ForeignNetwork.ts"
 import { allKeys, keyBit, offer, type Stage } from "./foreignStage.ts"
 import type { Violation } from "./Monitor.ts"
 import { standard } from "./Policy.ts"
 import type { Bounds } from "./Scenario.ts"
+import type { Story } from "./sequence.ts"
 import * as Sim from "./Simulation.ts"
 
 interface Member {
@@ -39,6 +49,13 @@ export interface ForeignWorldOptions {
   readonly record?: boolean | undefined
   /** Nothing happens after so many steps: for the search of short schedules. */
   readonly maxSteps?: number | undefined
+}
+
+/** A stored value as a trace shows it: by the tokens in it, if there are any. */
+const wordsOf = (value: string | undefined): string => {
+  if (value === undefined) return "nothing"
+  const tokens = [...accessTokensIn(value), ...refreshTokensIn(value)]
+  return tokens.length > 0 ? tokens.join(" and ") : value.length > 60 ? `${value.slice(0, 60)}…` : value
 }
 
 const never = new Promise<never>(() => {})
@@ -114,8 +131,9 @@ export class ForeignWorld implements Explorable {
     return world
   }
 
-  get lines(): ReadonlyArray<Sim.Line> {
-    return this.sim.lines ?? []
+  /** What was recorded, for `Sequence.toText` and `Sequence.toMermaid`. */
+  get story(): Story {
+    return { title: this.scenario.name, lines: this.sim.lines ?? [], violation: this.violation() }
   }
 
   // ------------------------------------------------------------------ processes
@@ -150,7 +168,8 @@ export class ForeignWorld implements Explorable {
     if (process === undefined) return 0.5
     this.#named = true
     let hash = 0x811c9dc5
-    for (const char of `${process.name}.${++process.operations}`) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193)
+    for (const char of `${process.name}.${++process.operations}`)
+      hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193)
     return ((hash ^ (hash >>> 15)) >>> 0) / 4294967296
   }
 
@@ -187,7 +206,9 @@ export class ForeignWorld implements Explorable {
     const step = <A>(kind: string, key: string, wrote: number, run: () => A): Promise<A> =>
       new Promise((resolve) => {
         if (!process.alive) return
-        offer(this.stage, process, `${kind}/${encodeURIComponent(key)}`, { read: keyBit(key), wrote }, () => resolve(run()))
+        offer(this.stage, process, `${kind}/${encodeURIComponent(key)}`, { read: keyBit(key), wrote }, () =>
+          resolve(run()),
+        )
       })
     const write = (what: string, change: () => void): void => {
       const before = this.stage.everything()
@@ -201,13 +222,13 @@ export class ForeignWorld implements Explorable {
           const value = this.storage.get(key)
           process.observe(value ?? "-")
           sim.log(process.name, "Storage", `get ${key}`, "call")
-          sim.log("Storage", process.name, value ?? "nothing", "reply")
+          sim.log("Storage", process.name, wordsOf(value), "reply")
           return value
         }),
       set: (key, value) =>
         step("set", key, keyBit(key), () => {
           process.observe(value)
-          sim.log(process.name, "Storage", `set ${key} ${value}`, "call")
+          sim.log(process.name, "Storage", `set ${key}: ${wordsOf(value)}`, "call")
           write("overwrites", () => this.storage.set(key, value))
         }),
       delete: (key) =>
@@ -264,7 +285,9 @@ export class ForeignWorld implements Explorable {
   // ------------------------------------------------------------------ what can happen next
 
   #isOver({ outcomes, process, started }: Member): boolean {
-    return started === outcomes.length && process.pending.length === 0 && outcomes.every((outcome) => outcome !== undefined)
+    return (
+      started === outcomes.length && process.pending.length === 0 && outcomes.every((outcome) => outcome !== undefined)
+    )
   }
 
   #nextInstant(): number {
@@ -284,7 +307,14 @@ export class ForeignWorld implements Explorable {
       actions.push(...this.sim.stepsOf(process))
       if (started < outcomes.length) {
         const run = (): void => this.#start(member)
-        actions.push({ id: `${process.name}:call${started}`, process: process.index, fault: 0, stall: 0, local: false, run })
+        actions.push({
+          id: `${process.name}:call${started}`,
+          process: process.index,
+          fault: 0,
+          stall: 0,
+          local: false,
+          run,
+        })
       }
     }
     actions.push(...this.#network.steps())
@@ -308,9 +338,15 @@ export class ForeignWorld implements Explorable {
     const run = (): void => {
       if (busy) this.#stallsLeft--
       sim.wrote = Sim.Everything
-      sim.log("Clock", "Clock", `${(next - sim.now) / 1000} s pass${busy ? ", and everybody else stands still" : ""}`, "time")
+      sim.log(
+        "Clock",
+        "Clock",
+        `${(next - sim.now) / 1000} s pass${busy ? ", and everybody else stands still" : ""}`,
+        "time",
+      )
       sim.now = next
-      if (sim.now - sim.start > this.#horizonMillis) this.stage.monitor.fail("I9 every waiter ends", "it goes on for ever")
+      if (sim.now - sim.start > this.#horizonMillis)
+        this.stage.monitor.fail("I9 every waiter ends", "it goes on for ever")
     }
     return { id: "time", process: -1, fault: 0, stall: busy ? 1 : 0, local: false, run }
   }
@@ -356,7 +392,8 @@ export class ForeignWorld implements Explorable {
         for (const member of this.members) {
           const { process } = member
           const hasBegun = member.started > 0 || process.operations > 0
-          if (process.alive && hasBegun && !this.#isOver(member)) add(kind, process.name, process.index, () => this.#crash(member))
+          if (process.alive && hasBegun && !this.#isOver(member))
+            add(kind, process.name, process.index, () => this.#crash(member))
         }
       } else if (kind === "revoke") {
         if (this.happened["revoke"] === undefined) add(kind, "AS", -1, () => this.#revoke())
@@ -422,7 +459,11 @@ export class ForeignWorld implements Explorable {
     const { monitor, server } = this.stage
     const parts = this.members.map((member) => {
       const { process } = member
-      const memory = !process.alive ? "dead" : this.#isOver(member) && process.sleepers.length === 0 ? "over" : process.history
+      const memory = !process.alive
+        ? "dead"
+        : this.#isOver(member) && process.sleepers.length === 0
+          ? "over"
+          : process.history
       const own = `${this.#network.digest(process)}${this.#vault.mark(process)}${monitor.marks(process)}`
       return `${memory}${process.index === last ? "*" : ""}${own}`
     })
@@ -434,7 +475,10 @@ export class ForeignWorld implements Explorable {
     }
     this.#rank = []
     for (const [rank, index] of order.entries()) this.#rank[index] = rank
-    const stored = [...this.storage].map(([key, value]) => `${key}=${value}`).toSorted().join("&")
+    const stored = [...this.storage]
+      .map(([key, value]) => `${key}=${value}`)
+      .toSorted()
+      .join("&")
     const budget = `${this.#faultsLeft},${this.#stallsLeft},${this.#roundsLeft},${this.#maxSteps === Infinity ? "" : this.#steps}`
     return `${sim.now}|${stored}|${this.#vault.digest(undefined)}|${server.digest()}|${monitor.digest()}|${this.#asked}${alike}|${budget}|${parts.join("|")}`
   }

@@ -1,10 +1,28 @@
-/** Exploring, replaying and shortening for token clients that are not ours. */
-import { allReductions, type ExploreOptions, exploreWith, type Found, type Report, type Shortest } from "./explore.ts"
+/**
+ * Exploring, replaying and shortening for token clients that are not ours.
+ *
+ * ```ts
+ * const scenario = { name: "two of them", processes: Foreign.copies(2, myClient), storage: whatASignInLeaves }
+ * const { verdict } = await Foreign.explore(scenario)
+ * ```
+ */
+import {
+  allReductions,
+  type ExploreOptions,
+  exploreWith,
+  type Found,
+  type Report,
+  type Shortest as Cheapest,
+} from "./explore.ts"
 import type { ForeignScenario } from "./Foreign.ts"
 import { ForeignWorld } from "./ForeignWorld.ts"
 import type { Bounds } from "./Scenario.ts"
 
-export interface ExploreForeignOptions extends ExploreOptions {
+export { copies, issuer, resource, tokenEndpoint } from "./Foreign.ts"
+export type * from "./Foreign.ts"
+export type { ForeignWorld } from "./ForeignWorld.ts"
+
+export interface Options extends ExploreOptions {
   readonly bounds?: Bounds | undefined
   /** Schedules of at most so many steps. */
   readonly maxSteps?: number | undefined
@@ -15,7 +33,7 @@ const isSymmetric = ({ processes: [first, ...others] }: ForeignScenario): boolea
   others.every(({ calls, client }) => calls === first?.calls && client === first.client)
 
 /** Every interleaving of the scenario within its bounds. One exploration at a time: the globals are swapped meanwhile. */
-export const exploreForeign = (scenario: ForeignScenario, options: ExploreForeignOptions = {}): Promise<Report> => {
+export const explore = (scenario: ForeignScenario, options: Options = {}): Promise<Report> => {
   const { bounds, maxSteps, reductions = allReductions } = options
   return exploreWith(() => ForeignWorld.make(scenario, { bounds, maxSteps }), {
     ...options,
@@ -24,7 +42,7 @@ export const exploreForeign = (scenario: ForeignScenario, options: ExploreForeig
 }
 
 /** One schedule again, recorded in `lines`. Throws when a step is not on offer: the client is not what was explored. */
-export const replayForeign = async (
+export const replay = async (
   scenario: ForeignScenario,
   schedule: ReadonlyArray<string>,
   options: { readonly bounds?: Bounds | undefined } = {},
@@ -42,29 +60,29 @@ export const replayForeign = async (
   return world
 }
 
-export interface ShortestForeign extends Shortest {
+export interface Shortest extends Cheapest {
   /** Every shorter schedule within these bounds was tried. */
-  readonly isMinimal: boolean
+  readonly isShortest: boolean
 }
 
 /** Fewest steps, as far as the number of executions goes. */
 const shorten = async (scenario: ForeignScenario, first: Found, bounds: Bounds, maxExecutions: number) => {
   let found = first
-  for (let executions = 0; ; ) {
+  for (let executions = 0; ;) {
     const maxSteps = found.schedule.length - 1
-    const report = await exploreForeign(scenario, { bounds, maxSteps, maxExecutions: maxExecutions - executions })
+    const report = await explore(scenario, { bounds, maxSteps, maxExecutions: maxExecutions - executions })
     executions += report.executions
     const [shorter] = report.found
-    if (shorter === undefined) return { found, executions, isMinimal: report.verdict === "holds" }
+    if (shorter === undefined) return { found, executions, isShortest: report.verdict === "holds" }
     found = shorter
   }
 }
 
 /** The cheapest counterexample: fewest faults and stalls first, then fewest switches between processes, then steps. */
-export const shortestForeign = async (
+export const shortest = async (
   scenario: ForeignScenario,
   options: { readonly maxMillis?: number | undefined; readonly maxExecutions?: number | undefined } = {},
-): Promise<ShortestForeign> => {
+): Promise<Shortest> => {
   const started = performance.now()
   const { maxExecutions = 1_000, maxMillis } = options
   let executions = 0
@@ -74,14 +92,14 @@ export const shortestForeign = async (
       if (cost - faults > limits.stalls) continue
       const bounds = { faults, stalls: cost - faults }
       for (const preemptions of [0, 1, 2]) {
-        const report = await exploreForeign(scenario, { bounds, preemptions, maxMillis })
+        const report = await explore(scenario, { bounds, preemptions, maxMillis })
         executions += report.executions
         const [first] = report.found
         if (first === undefined) continue
-        const shortest = await shorten(scenario, first, bounds, maxExecutions)
-        return { ...shortest, bounds, executions: executions + shortest.executions, millis: performance.now() - started }
+        const found = await shorten(scenario, first, bounds, maxExecutions)
+        return { ...found, bounds, executions: executions + found.executions, millis: performance.now() - started }
       }
     }
   }
-  return { found: undefined, isMinimal: false, bounds: limits, executions, millis: performance.now() - started }
+  return { found: undefined, isShortest: false, bounds: limits, executions, millis: performance.now() - started }
 }

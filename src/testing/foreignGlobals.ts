@@ -70,9 +70,16 @@ const clear = (timer: unknown): void => {
 const millisOf = (millis: unknown): number => Math.max(0, Number(millis) || 0)
 
 const timers = ({ sleep }: Virtual): ReadonlyArray<Replacement> => {
-  const setTimeout = (callback: (...given: ReadonlyArray<unknown>) => void, millis?: number, ...given: ReadonlyArray<unknown>) =>
-    new Timer(() => sleep(() => callback(...given), millisOf(millis)))
-  const setInterval = (callback: (...given: ReadonlyArray<unknown>) => void, millis?: number, ...given: ReadonlyArray<unknown>) => {
+  const setTimeout = (
+    callback: (...given: ReadonlyArray<unknown>) => void,
+    millis?: number,
+    ...given: ReadonlyArray<unknown>
+  ) => new Timer(() => sleep(() => callback(...given), millisOf(millis)))
+  const setInterval = (
+    callback: (...given: ReadonlyArray<unknown>) => void,
+    millis?: number,
+    ...given: ReadonlyArray<unknown>
+  ) => {
     const period = Math.max(1, millisOf(millis))
     const timer: Timer = new Timer(() => {
       const again = (): void => {

@@ -32,7 +32,11 @@ const decideOnce = remembered(decide)
 
 /** As in Node: what a fiber leaves for later comes after what runs now, and before anything from outside. */
 const microtasks: Scheduler.SchedulerDispatcher = { scheduleTask: (task) => queueMicrotask(task), flush: () => {} }
-const scheduler: Scheduler.Scheduler = { executionMode: "async", shouldYield: () => false, makeDispatcher: () => microtasks }
+const scheduler: Scheduler.Scheduler = {
+  executionMode: "async",
+  shouldYield: () => false,
+  makeDispatcher: () => microtasks,
+}
 
 const secretsOf = ({ tokens }: Credential): string =>
   `${Redacted.value(tokens.accessToken)} ${tokens.refreshToken === undefined ? "" : Redacted.value(tokens.refreshToken)}`
@@ -75,7 +79,16 @@ export class Vault {
     const isMine = ticket !== undefined && ticket.holder.instance === process?.name
     const whose = ticket && (isMine ? "mine" : this.#stage.isAlive(ticket.holder.instance) ? "held" : "gone")
     const held = ticket && [ticket.attempt, ticket.issuedAt, ticket.first?.issuedAt, whose]
-    return JSON.stringify([secretsOf(this.stored), rest.generation, rest.forced, rest.reuse, tokens.expiry, held, pause, verdict?.reason])
+    return JSON.stringify([
+      secretsOf(this.stored),
+      rest.generation,
+      rest.forced,
+      rest.reuse,
+      tokens.expiry,
+      held,
+      pause,
+      verdict?.reason,
+    ])
   }
 
   /** What of it is `process`'s own: which of its tickets is stored. */
@@ -131,20 +144,22 @@ export class Vault {
         Effect.suspend(() => {
           let hasLeft = false
           const late = (): Outcome =>
-            hasLeft ? { _tag: "Ambiguous", cause: "no answer in time" } : { _tag: "NotSent", cause: "no connection in time" }
+            hasLeft
+              ? { _tag: "Ambiguous", cause: "no answer in time" }
+              : { _tag: "NotSent", cause: "no connection in time" }
           const until = sim.now + deadlineMillis
           const sent = Effect.callback<Outcome>((resume) => {
-          const { authorization, parameters } = requestOf(credential)
-          const asked = {
-            method: "POST",
-            url: new URL(credential.tokenEndpoint),
-            authorization,
-            contentType: undefined,
-            body: parameters.toString(),
-            isLocal: false,
-          }
-          const settle = (settled: Settled): void =>
-            resume(Effect.succeed(settled === "reset" ? reset : outcomeOf(settled, credential, sim.now)))
+            const { authorization, parameters } = requestOf(credential)
+            const asked = {
+              method: "POST",
+              url: new URL(credential.tokenEndpoint),
+              authorization,
+              contentType: undefined,
+              body: parameters.toString(),
+              isLocal: false,
+            }
+            const settle = (settled: Settled): void =>
+              resume(Effect.succeed(settled === "reset" ? reset : outcomeOf(settled, credential, sim.now)))
             const left = (): void => void (hasLeft = true)
             return Effect.sync(this.#network.request(process, asked, { settle, left, until }))
           })
@@ -169,7 +184,13 @@ export class Vault {
       Context.add(Scope.Scope, Scope.makeUnsafe()),
       Context.merge(sim.surroundings(process)),
     )
-    const settings = { background: false, label: "program", clockCheckMillis: Infinity, callerDeadlineMillis: Infinity, ...options }
+    const settings = {
+      background: false,
+      label: "program",
+      clockCheckMillis: Infinity,
+      callerDeadlineMillis: Infinity,
+      ...options,
+    }
     const made = Effect.runForkWith(services)(Live.make(settings), { scheduler }).pollUnsafe()
     if (made === undefined || Exit.isFailure(made)) throw new Error(`the Keeper of ${process.name} did not start`)
     const handle = made.value.credential(this.stored?.name ?? "")
@@ -177,7 +198,9 @@ export class Vault {
     const run = <E>(effect: Effect.Effect<Access, E>): Promise<Access> =>
       new Promise((resolve, reject) => {
         const fiber = Effect.runForkWith(sim.surroundings(process))(effect, { scheduler })
-        fiber.addObserver((exit) => (Exit.isSuccess(exit) ? resolve(exit.value) : reject(Cause.squash(exit.cause) as Error)))
+        fiber.addObserver((exit) =>
+          Exit.isSuccess(exit) ? resolve(exit.value) : reject(Cause.squash(exit.cause) as Error),
+        )
       })
     const valueOf = ({ token }: Access): string => Redacted.value(token)
     const refused = async (token: string): Promise<string> => valueOf(await run(handle.refused(token)))
