@@ -21,7 +21,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
-import { apply } from "../lifecycle/Change.ts"
+import { apply, type Change } from "../lifecycle/Change.ts"
 import type { Credential, DeadReason, Ticket } from "../lifecycle/Credential.ts"
 import { fingerprint } from "../lifecycle/fingerprint.ts"
 import { jitterOf } from "../lifecycle/freshness.ts"
@@ -214,6 +214,8 @@ export const make = Effect.fnUntraced(function* (
         return work(commit(entry, command.params))
       case "release":
         return work(release(entry, command.params))
+      case "doubt":
+        return work(doubt(entry, command.params))
       case "condemn":
         return work(condemn(entry, command.params))
       case "wake":
@@ -311,7 +313,7 @@ export const make = Effect.fnUntraced(function* (
       return yield* dispatch(entry, { type: "Granted", now: at, generation, view: view(successor) })
     }
     entry.trouble = outcome.cause
-    if (outcome._tag === "Ambiguous") return yield* dispatch(entry, { type: "Vanished", now: at, generation })
+    if (outcome._tag === "Ambiguous") return yield* dispatch(entry, { type: "Vanished", now: at, generation, jitter })
     if (outcome._tag === "NotSent") return yield* dispatch(entry, unavailable(0))
     if (outcome.dead === undefined) return yield* dispatch(entry, unavailable(outcome.retryAt))
     entry.verdict = { reason: outcome.dead.reason, at, code: outcome.dead.code, by: label }
@@ -337,27 +339,25 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  const release = (
-    entry: Entry,
-    { failures, generation, pauseUntil }: ParamsOf<"release">
-  ): Effect.Effect<void> => {
-    const ticketId = entry.flight!.credential.ticket!.id
-    const pause =
-      pauseUntil > 0 ? { until: pauseUntil, failures, cause: entry.trouble ?? "the refresh failed" } : undefined
-    return answer(
-      entry,
-      store.compareAndSwap(entry.name, { _tag: "Release", generation, ticketId, pause }),
-      ({ applied, credential }) => looked(entry, credential, applied ? "Stored" : "Superseded")
+  /** Writes down what came of an exchange that brought no token. */
+  const record = (entry: Entry, change: Change): Effect.Effect<void> =>
+    answer(entry, store.compareAndSwap(entry.name, change), ({ applied, credential }) =>
+      looked(entry, credential, applied ? "Stored" : "Superseded")
     )
+
+  const release = (entry: Entry, { failures, generation, pauseUntil }: ParamsOf<"release">): Effect.Effect<void> => {
+    const ticketId = entry.flight!.credential.ticket!.id
+    const cause = entry.trouble ?? "the refresh failed"
+    const pause = pauseUntil > 0 ? { until: pauseUntil, failures, cause } : undefined
+    return record(entry, { _tag: "Release", generation, ticketId, pause })
   }
 
-  const condemn = (entry: Entry, { doubt, generation, reason }: ParamsOf<"condemn">): Effect.Effect<void> => {
+  const doubt = (entry: Entry, { generation }: ParamsOf<"doubt">): Effect.Effect<void> =>
+    record(entry, { _tag: "Doubt", generation, ticketId: entry.flight!.credential.ticket!.id, at: now() })
+
+  const condemn = (entry: Entry, { doubt: ticketId, generation, reason }: ParamsOf<"condemn">): Effect.Effect<void> => {
     const verdict = { ...entry.verdict, by: `${label} (pid ${processes.self.pid})`, at: now(), reason }
-    return answer(
-      entry,
-      store.compareAndSwap(entry.name, { _tag: "Condemn", generation, verdict, doubt }),
-      ({ applied, credential }) => looked(entry, credential, applied ? "Stored" : "Superseded")
-    )
+    return record(entry, { _tag: "Condemn", generation, verdict, doubt: ticketId })
   }
 
   // ------------------------------------------------------------------ time

@@ -9,10 +9,12 @@
  * | Claim | generation, no verdict, no pause, no ticket (attempt 2: exactly the ticket in doubt) | won once per generation |
  * | Commit | generation alone, never ticket or lease | a 200 from the server is the truth, however late it arrives |
  * | Release | generation and own ticket | only the holder knows that nothing was consumed |
+ * | Doubt | generation and own ticket | the holder's word that nobody is at work on it any more |
  * | Condemn | generation; of a lost rotation also exactly the ticket in doubt | a verdict never kills a newer generation (I3) |
  * | Put | none | a person signed in: the newest word there is; an open ticket on the same refresh token stays |
  */
 import * as Redacted from "effect/Redacted"
+import { forgivesReuse } from "./Credential.ts"
 import type { Credential, Pause, Ticket, Tokens, Verdict } from "./Credential.ts"
 
 export type Change =
@@ -25,6 +27,7 @@ export type Change =
       readonly verdict: Verdict
       readonly doubt: string | undefined
     }
+  | { readonly _tag: "Doubt"; readonly generation: number; readonly ticketId: string; readonly at: number }
   | { readonly _tag: "Put"; readonly credential: Omit<Credential, "generation"> }
 
 /** `omit` keeps absent keys absent: the stored form knows no `undefined`. */
@@ -42,9 +45,10 @@ const claimed = (current: Credential, ticket: Ticket, after: string | undefined)
   // Somebody has been told to wait since this process last looked: the pause is everybody's.
   if (current.pause !== undefined && ticket.issuedAt < current.pause.until) return undefined
   if (ticket.attempt === 1) return current.ticket === undefined ? { ...current, ticket } : undefined
-  if (current.ticket?.attempt !== 1 || current.ticket.id !== after) return undefined
-  const { attempt: _, ...first } = current.ticket
-  return { ...current, ticket: { ...ticket, first } }
+  if (current.ticket === undefined || current.ticket.id !== after) return undefined
+  if (current.ticket.attempt === 2 && !forgivesReuse(current.reuse.class)) return undefined
+  const { attempt: _, first: earlier, ...last } = current.ticket
+  return { ...current, ticket: { ...ticket, first: earlier ?? last } }
 }
 
 /** Putting the same refresh token again does not undo that somebody may be presenting it. */
@@ -88,6 +92,9 @@ export const apply = (current: Credential | undefined, newest: number, change: C
         ...(change.pause && { pause: change.pause }),
       }
     }
+    case "Doubt":
+      if (current.ticket?.id !== change.ticketId) return undefined
+      return { ...current, ticket: { ...current.ticket, vanishedAt: change.at } }
     case "Condemn":
       if (change.doubt !== undefined && change.doubt !== current.ticket?.id) return undefined
       return { ...without(current, "ticket", "pause"), verdict: change.verdict }

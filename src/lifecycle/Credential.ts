@@ -23,6 +23,9 @@ export const ReuseClass = Schema.Literals([
 ])
 export type ReuseClass = typeof ReuseClass.Type
 
+/** Presenting a refresh token again never costs anything there: a lost answer is no loss, however often it happens. */
+export const forgivesReuse = (reuse: ReuseClass): boolean => reuse === "notRotating" || reuse === "untilSuccessorUsed"
+
 /** Why no token will come any more without a person. */
 export const DeadReason = Schema.Literals([
   /** The server says the refresh token is not valid: revoked, expired or unknown (RFC 6749 §5.2 `invalid_grant`). */
@@ -80,14 +83,19 @@ export type Holder = typeof Holder.Type
  * The right to present this generation's refresh token. Attempt 2 exists only after doubt, and there is no third.
  * `drainedAt` is the instant after which an answer to this presentation can no longer arrive.
  */
-export const Ticket = Schema.Struct({
+const presentation = {
   id: Schema.NonEmptyString,
-  attempt: Schema.Literals([1, 2]),
   holder: Holder,
   issuedAt: Schema.Finite,
   drainedAt: Schema.Finite,
+  /** The holder's own word that it sent the token and heard nothing that says what became of it (epoch milliseconds). */
+  vanishedAt: Schema.optionalKey(Schema.Finite),
+}
+export const Ticket = Schema.Struct({
+  ...presentation,
+  attempt: Schema.Literals([1, 2]),
   /** The ticket in doubt that attempt 2 follows: kept so that nobody forgets who lost the answer, and when. */
-  first: Schema.optionalKey(Schema.Struct({ id: Schema.NonEmptyString, holder: Holder, issuedAt: Schema.Finite, drainedAt: Schema.Finite })),
+  first: Schema.optionalKey(Schema.Struct(presentation)),
 })
 export type Ticket = typeof Ticket.Type
 

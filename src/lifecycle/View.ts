@@ -13,6 +13,8 @@ export interface TicketView {
   /** Since when this process knows of it, and when no answer can arrive any more, both by its own clock. */
   readonly since: number
   readonly drainedAt: number
+  /** The holder has said that no answer came: nobody is at work on it, and it is no sign of a crash. */
+  readonly vanished: boolean
   /** The holder was on this host and is proven dead: its process is gone, or the machine has been restarted. */
   readonly holderGone: boolean
   /** When the first presentation was made, if this is the second. */
@@ -65,6 +67,7 @@ export const viewOf = (credential: Credential, jitter: number, sight: (ticket: T
       issuedAt: ticket.issuedAt,
       since: sighting.since,
       drainedAt: sighting.drainedAt,
+      vanished: ticket.vanishedAt !== undefined,
       holderGone: sighting.holderGone,
       firstIssuedAt: ticket.first?.issuedAt ?? ticket.issuedAt,
     },

@@ -16,6 +16,7 @@
  */
 import { assign, setup, transition } from "xstate"
 import type { Command, Event, ParamsOf } from "./protocol.ts"
+import { forgivesReuse } from "./Credential.ts"
 import * as Rules from "./rules.ts"
 import type { Context } from "./rules.ts"
 
@@ -40,7 +41,6 @@ const unseen: Context = {
   refused: 0,
   waiting: false,
   minValidity: 0,
-  vanished: undefined,
   background: false,
   pauseUntil: 0,
   outcome: Rules.nothingToWrite,
@@ -75,6 +75,7 @@ const absorb = (context: Context, event: Event): Context => {
           pauseUntil: Rules.backoffUntil(event.now, context.view.failures, event.retryAt, event.jitter),
           failures: context.view.failures + 1,
           reason: undefined,
+          unknown: false,
           doubt: undefined,
         },
       }
@@ -91,7 +92,10 @@ const absorb = (context: Context, event: Event): Context => {
     case "StoreFailed":
       return { ...context, pauseUntil: event.now + 1_000 }
     case "Vanished":
-      return { ...context, vanished: context.view.ticket?.id }
+      return {
+        ...context,
+        outcome: { ...Rules.nothingToWrite, ...Rules.afterSilence(context, event.now, event.jitter) },
+      }
     case "Woke":
       return context
   }
@@ -133,7 +137,9 @@ const kit = setup({
     ours,
     "ours, but late": (args) =>
       ours(args) && args.event.type === "Claimed" && args.event.elapsed > Rules.longestHesitationMillis,
+    "ours, and forgiven": (args) => ours(args) && forgivesReuse(args.context.view.reuse),
     "a verdict is owed": ({ context }) => context.outcome.reason !== undefined,
+    "a doubt is owed": ({ context }) => context.outcome.unknown,
   },
   actions: {
     absorb: assign(({ context, event }) => absorb(context, event)),
@@ -147,6 +153,7 @@ const kit = setup({
     exchange: command<"exchange">(),
     commit: command<"commit">(),
     release: command<"release">(),
+    doubt: command<"doubt">(),
     condemn: command<"condemn">(),
     wake: command<"wake">(),
     serve: command<"serve">(),
@@ -158,6 +165,7 @@ const kit = setup({
 const generation = ({ context }: Args) => ({ generation: context.view.generation })
 const look = { type: "look", params: generation } as const
 const serve = { type: "serve", params: generation } as const
+const doubt = { type: "doubt", params: generation } as const
 const commit = { type: "commit", params: ({ context }: Args) => ({ generation: context.view.generation - 1 }) } as const
 const exchange = {
   type: "exchange",
@@ -286,7 +294,10 @@ export const machine = kit.createMachine({
                 Granted: { guard: "ours", target: "committing", actions: ["absorb", commit] },
                 Denied: { guard: "ours", target: "recording", actions: ["absorb", condemn] },
                 Unavailable: { guard: "ours", target: "recording", actions: ["absorb", release] },
-                Vanished: { guard: "ours", target: "checking", actions: ["absorb", look] },
+                Vanished: [
+                  { guard: "ours, and forgiven", target: "recording", actions: ["absorb", release] },
+                  { guard: "ours", target: "recording", actions: ["absorb", doubt] },
+                ],
                 Superseded: ignored,
                 Stored: ignored,
                 StoreFailed: ignored,
@@ -300,11 +311,6 @@ export const machine = kit.createMachine({
                 Refused: { actions: "absorb" },
                 StoreFailed: { target: "#holding", actions: [serve, "answered", soon] },
               },
-            },
-            checking: {
-              id: "checking",
-              description: "Nobody knows what became of the exchange; before anyone is told, what does the store hold now?",
-              on: { Looked: weigh },
             },
             recording: {
               id: "recording",
@@ -340,6 +346,7 @@ export const machine = kit.createMachine({
             Looked: ignored,
             Woke: [
               { guard: "a verdict is owed", target: "#recording", actions: condemn },
+              { guard: "a doubt is owed", target: "#recording", actions: doubt },
               { target: "#recording", actions: release },
             ],
           },

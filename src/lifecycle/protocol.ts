@@ -26,7 +26,7 @@ export type Event =
   /** Nothing was consumed: not sent, or refused for a passing reason. `jitter` in [0, 1) spreads the retries. */
   | { readonly type: "Unavailable"; readonly now: number; readonly generation: number; readonly retryAt: number; readonly jitter: number }
   /** The refresh token was sent and no usable answer came back: nobody knows what the server did. */
-  | { readonly type: "Vanished"; readonly now: number; readonly generation: number }
+  | { readonly type: "Vanished"; readonly now: number; readonly generation: number; readonly jitter: number }
   /** The conditional write applied: committed, released or condemned. This is what the store holds now. */
   | { readonly type: "Stored"; readonly now: number; readonly view: View }
   /** The store could not be used. Nothing of what was asked happened, as far as anyone can tell. */
@@ -48,6 +48,8 @@ export type Command =
       readonly type: "release"
       readonly params: { readonly generation: number; readonly pauseUntil: number; readonly failures: number }
     }
+  /** Write down that the refresh token was sent and that nobody knows what the server did with it. */
+  | { readonly type: "doubt"; readonly params: { readonly generation: number } }
   /** Write the verdict. With `doubt` only while exactly that ticket is open: it may have been given back meanwhile. */
   | {
       readonly type: "condemn"

@@ -2,7 +2,7 @@
  * The rules of the refresh protocol as predicates over what is known at one instant. The statechart names them; here
  * they are decided. Everything is a pure function of the context, so each can be read, tested and explored alone.
  */
-import type { DeadReason } from "./Credential.ts"
+import { type DeadReason, forgivesReuse } from "./Credential.ts"
 import type { TicketView, View } from "./View.ts"
 
 export interface Context {
@@ -12,8 +12,6 @@ export interface Context {
   /** Somebody waits for an answer, and the longest validity they asked for. */
   readonly waiting: boolean
   readonly minValidity: number
-  /** The ticket of this process whose exchange ended without an answer: nobody is at work on it any more. */
-  readonly vanished: string | undefined
   /** Refresh without being asked, as a process that stays alive does. A short command waits to be asked. */
   readonly background: boolean
   /** This process's own pause, after a failure that could not be shared through the store or a token refused at once. */
@@ -23,6 +21,8 @@ export interface Context {
     readonly pauseUntil: number
     readonly failures: number
     readonly reason: DeadReason | undefined
+    /** Not a pause or a verdict is to be written, but that nobody knows. */
+    readonly unknown: boolean
     /** The ticket that the verdict is about, when it is a verdict on a lost rotation. */
     readonly doubt: string | undefined
   }
@@ -40,10 +40,13 @@ export const storeRetryMillis = 1_000
  */
 const followMillis = (waited: number): number => Math.min(5_000, Math.max(25, Math.ceil(waited / 2)))
 
+/** How long after a vanished answer the second and last presentation waits, where a reuse can cost the login. */
+const calmMillis = 300_000
+
 /** Before a grace window closes, so that the second presentation arrives inside it. */
 const graceReserveMillis = 2_000
 
-export const nothingToWrite = { pauseUntil: 0, failures: 0, reason: undefined, doubt: undefined }
+export const nothingToWrite = { pauseUntil: 0, failures: 0, reason: undefined, unknown: false, doubt: undefined }
 
 export const refusedNow = ({ refused, view }: Context): boolean => view.generation > 0 && refused >= view.generation
 
@@ -68,12 +71,19 @@ export const deadReason = ({ view }: Context): DeadReason => view.verdict ?? "no
 const openTicket = ({ view }: Context): TicketView | undefined => view.ticket
 
 /** No answer to the presentation can arrive any more. */
-const drained = (ticket: TicketView, now: number): boolean => ticket.holderGone || now >= ticket.drainedAt
+const drained = (ticket: TicketView, now: number): boolean => now >= overAt(ticket)
+
+/**
+ * When a presentation is over for others: at once when its holder is proven dead in the middle of it. A holder that ended
+ * in good order has said that its answer vanished, and then the request may still be under way.
+ */
+const overAt = (ticket: TicketView): number =>
+  ticket.holderGone && !ticket.vanished ? ticket.issuedAt : ticket.drainedAt
 
 /** A live holder is at work and its answer can still come: wait for it, never race it. */
 export const following = (context: Context, now: number): boolean => {
   const ticket = openTicket(context)
-  return ticket !== undefined && ticket.id !== context.vanished && !ticket.holderGone && now < ticket.drainedAt
+  return ticket !== undefined && !ticket.vanished && !ticket.holderGone && now < ticket.drainedAt
 }
 
 /**
@@ -84,10 +94,12 @@ export const following = (context: Context, now: number): boolean => {
  */
 export const secondTryAt = (context: Context, now: number): number => {
   const ticket = openTicket(context)
-  if (ticket === undefined || ticket.attempt === 2) return Infinity
   const { view } = context
-  const over = ticket.holderGone ? ticket.issuedAt : ticket.drainedAt
-  const atTheEnd = refusedNow(context) ? over : Math.max(over, view.usableUntil)
+  if (ticket === undefined || (ticket.attempt === 2 && !forgivesReuse(view.reuse))) return Infinity
+  const over = overAt(ticket)
+  // Silence and a gateway's error mostly mean an outage, and the last presentation must not be spent inside it.
+  const calm = ticket.vanished ? ticket.since + calmMillis : over
+  const atTheEnd = refusedNow(context) ? Math.max(over, calm) : Math.max(over, calm, view.usableUntil)
   switch (view.reuse) {
     case "notRotating":
     case "untilSuccessorUsed":
@@ -109,7 +121,8 @@ export const doubting = (context: Context, now: number): boolean =>
 /** Both presentations went unanswered and nothing usable is left: the rotation is lost, and only a person helps. */
 export const lost = (context: Context, now: number): boolean => {
   const ticket = openTicket(context)
-  return ticket?.attempt === 2 && drained(ticket, now) && !usable(context, now)
+  if (ticket?.attempt !== 2 || forgivesReuse(context.view.reuse)) return false
+  return drained(ticket, now) && !usable(context, now)
 }
 
 /** Nobody holds the token for being refused right after it was minted: that is the resource server's trouble. */
@@ -145,6 +158,17 @@ export const doubtAt = (context: Context, now: number): number => {
 /** The end of the pause, or of the token, whichever comes first. */
 export const pauseAt = (context: Context, now: number): number =>
   usable(context, now) ? Math.min(pausedUntil(context), context.view.usableUntil) : pausedUntil(context)
+
+/**
+ * What is written after an answer vanished: where a reuse costs nothing, a pause until no late request can arrive any
+ * more, and otherwise the doubt.
+ */
+export const afterSilence = (context: Context, now: number, jitter: number) => {
+  if (!forgivesReuse(context.view.reuse)) return { unknown: true }
+  const { failures } = context.view
+  const drainedAt = openTicket(context)?.drainedAt ?? now
+  return { pauseUntil: backoffUntil(now, failures, drainedAt, jitter), failures: failures + 1 }
+}
 
 /** Exponential from one second to five minutes, with half of it jittered; a server's `Retry-After` is a lower bound. */
 export const backoffUntil = (now: number, failures: number, retryAt: number, jitter: number): number => {

@@ -16,6 +16,7 @@
  * What it looks at counts as read by the step, or two steps that only it can tell apart would be taken for independent.
  */
 import type { AuthorizationServer } from "./AuthorizationServer.ts"
+import { allKeys, type Stage } from "./foreignStage.ts"
 import type { Invariant, Violation } from "./Monitor.ts"
 import * as Sim from "./Simulation.ts"
 
@@ -51,11 +52,13 @@ export class ForeignMonitor {
   readonly rotations: Array<Rotated> = []
   readonly #sim: Sim.Simulation
   readonly #server: AuthorizationServer
+  readonly #stage: Pick<Stage, "everything" | "isDisturbed">
   readonly #watched: ReadonlySet<Invariant> | undefined
 
-  constructor(sim: Sim.Simulation, server: AuthorizationServer, watched: ReadonlyArray<Invariant> | undefined) {
-    this.#sim = sim
-    this.#server = server
+  constructor(stage: Omit<Stage, "monitor">, watched: ReadonlyArray<Invariant> | undefined) {
+    this.#sim = stage.sim
+    this.#server = stage.server
+    this.#stage = stage
     this.#watched = watched && new Set(watched)
   }
 
@@ -139,6 +142,7 @@ export class ForeignMonitor {
 
   /** `before` and `after`: everything that is stored anywhere. */
   stored(process: Sim.Process, what: string, before: string, after: string): void {
+    this.#sim.read |= allKeys | Sim.Store
     const now = refreshTokensIn(after)
     if (this.rotations.some(({ fate }) => fate !== "stored")) {
       this.#sim.read |= Sim.Ghost
@@ -165,13 +169,21 @@ export class ForeignMonitor {
     }
   }
 
-  failed(process: Sim.Process, why: string, stored: string, faulted: boolean): void {
-    const working = accessTokensIn(stored).find((token) => this.works(token))
+  failed(process: Sim.Process, why: string): void {
+    this.#sim.read |= allKeys | Sim.Store | Sim.Budget
+    const working = accessTokensIn(this.#stage.everything()).find((token) => this.works(token))
     if (working !== undefined) {
       this.fail("I5 no error while a token works", `${process.name}: ${why}, although ${working} is stored and works`)
-    } else if (!faulted) {
+    } else if (!this.#stage.isDisturbed()) {
       this.fail("I5 no error while a token works", `${process.name}: ${why}, although nothing has gone wrong`)
     }
+  }
+
+  /** In the end, somebody new asked in vain. */
+  loggedOut(why: string): void {
+    this.#sim.read |= Sim.Ghost
+    if (this.excuse !== undefined) return
+    this.fail("the session is kept", `afterwards a new process gets no token (${why}), and no fault explains it`)
   }
 
   /** What influences later judgements, for the state hash; who is who is said by `marks`. */

@@ -1,5 +1,5 @@
 /**
- * The network of a foreign world: `fetch` for every process, requests under way, and what can become of them.
+ * The network of a foreign world: requests under way, and what can become of them.
  *
  * **Details**
  *
@@ -225,7 +225,7 @@ export class ForeignNetwork {
 
   faults(kind: ForeignFault, add: AddFault): void {
     const { sim } = this.#stage
-    for (const message of [...this.messages]) {
+    for (const message of this.messages) {
       const { about, id, isToken, process, state } = message
       if (!isToken) continue
       const fault = (words: string, run: () => void): void =>
@@ -267,50 +267,4 @@ export class ForeignNetwork {
     }
     return text
   }
-
-  // ------------------------------------------------------------------ fetch
-
-  readonly fetchOf =
-    (process: Sim.Process): typeof globalThis.fetch =>
-    async (input, init) => {
-      const request = input instanceof Request ? input : undefined
-      const url = new URL(request?.url ?? String(input))
-      const headers = new Headers(init?.headers ?? request?.headers)
-      const signal = init?.signal ?? request?.signal
-      const body = textOf(init?.body) ?? (await new Request(request ?? url, init).text())
-      const asked: Asked = {
-        method: (init?.method ?? request?.method ?? "GET").toUpperCase(),
-        url,
-        authorization: headers.get("authorization") ?? undefined,
-        contentType: headers.get("content-type") ?? undefined,
-        body,
-        isLocal: false,
-      }
-      signal?.throwIfAborted()
-      return new Promise<Response>((resolve, reject) => {
-        if (!process.alive) return
-        const settle = (settled: Settled): void => {
-          signal?.removeEventListener("abort", aborted)
-          if (settled === "reset") reject(reset())
-          else resolve(responseOf(settled, url))
-        }
-        const giveUp = this.request(process, asked, { settle })
-        const aborted = (): void => {
-          giveUp()
-          reject(signal!.reason as Error)
-        }
-        signal?.addEventListener("abort", aborted, { once: true })
-      })
-    }
 }
-
-/** As undici says it. */
-const reset = (): TypeError =>
-  new TypeError("fetch failed", { cause: Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }) })
-
-/** `undefined`: it has to be read. */
-const textOf = (body: RequestInit["body"]): string | undefined =>
-  body == null ? "" : typeof body === "string" ? body : body instanceof URLSearchParams ? body.toString() : undefined
-
-const responseOf = ({ body, headers, status }: Answer, url: URL): Response =>
-  Object.defineProperty(new Response(body, { status, headers }), "url", { value: url.href })

@@ -5,6 +5,7 @@
  * looks at counts as read by the step, or two steps that only it can tell apart would be taken for independent.
  */
 import type { Credential, ReuseClass } from "../lifecycle/Credential.ts"
+import { forgivesReuse } from "../lifecycle/Credential.ts"
 import type { Process } from "./Simulation.ts"
 
 export type Invariant =
@@ -84,7 +85,7 @@ export class Monitor {
     // As with an answer that is told: a process that stands still with it for too long counts as gone.
     if (open.some(({ at, outcome }) => outcome === "dead" && scene.now < at + scene.drainMillis)) {
       this.fail("I7 dead costs nothing", `${process.name} presents ${token}, which the server has called dead`)
-    } else if (open.length >= 2) {
+    } else if (open.length >= 2 && !forgivesReuse(scene.reuse)) {
       this.fail("I1 presented at most once", `${process.name} presents ${token} for the third time`)
     } else if (first !== undefined) {
       this.#second(process, token, first, scene)
@@ -114,8 +115,7 @@ export class Monitor {
   claimedAgain(process: Process, token: string, firstIssuedAt: number, scene: Scene): void {
     const inGrace = scene.now - firstIssuedAt < scene.graceMillis
     const forgiving =
-      scene.reuse === "notRotating" ||
-      scene.reuse === "untilSuccessorUsed" ||
+      forgivesReuse(scene.reuse) ||
       ((scene.reuse === "idempotent" || scene.reuse === "fork") && inGrace)
     if (!forgiving && scene.storedTokenWorks) {
       this.fail(

@@ -69,7 +69,7 @@ const stateName = (state: State): string => {
   return name
 }
 
-const ticketNames: ReadonlySet<string> = new Set(["id", "vanished", "doubt", "holderGone"])
+const ticketNames: ReadonlySet<string> = new Set(["id", "doubt", "holderGone"])
 
 const stateTexts = new WeakMap<State, string>()
 
@@ -206,7 +206,7 @@ export class World implements Explorable {
       Context.merge(sim.surroundings(process))
     )
     const fiber = Effect.runForkWith(services)(
-      Live.make({ background: scenario.background ?? false, label: "program", exchangeDeadlineMillis, clockCheckMillis: Infinity, callerDeadlineMillis: Infinity, ...scenario.options }),
+      Live.make({ background: scenario.background ?? false, label: "program", exchangeDeadlineMillis, clockCheckMillis: Infinity, callerDeadlineMillis: Infinity, ...scenario.options, ...(called === "Z" && { callerDeadlineMillis: Infinity }) }),
       { scheduler: sim.scheduler }
     )
     sim.drain()
@@ -242,7 +242,7 @@ export class World implements Explorable {
     const refresh = tokens.refreshToken === undefined ? "" : `/${Redacted.value(tokens.refreshToken)}`
     return (
       `g${generation} ${Redacted.value(tokens.accessToken)}${refresh}` +
-      (ticket ? ` ticket of ${ticket.holder.instance}${ticket.attempt === 2 ? " (2nd)" : ""}` : "") +
+      (ticket ? ` ticket of ${ticket.holder.instance}${ticket.attempt === 2 ? " (2nd)" : ""}${ticket.vanishedAt ? ", in doubt" : ""}` : "") +
       (pause ? ` paused ${(pause.until - this.sim.now) / 1000}s` : "") +
       (verdict ? ` dead: ${verdict.reason}` : "")
     )
@@ -256,7 +256,7 @@ export class World implements Explorable {
     let text = `${generation},${Redacted.value(tokens.accessToken)},${tokens.refreshToken ? Redacted.value(tokens.refreshToken) : ""},${expiry},${forced},${reuse.class}`
     if (ticket) {
       const whose = process === undefined ? "" : ticket.holder.instance === process.name ? "mine" : this.#isGone(ticket.holder.instance, ticket.holder.host, process) ? "gone" : "other"
-      text += `,t${ticket.attempt}@${ticket.issuedAt}${whose}${ticket.first ? `<${ticket.first.issuedAt}` : ""}`
+      text += `,t${ticket.attempt}${ticket.vanishedAt === undefined ? "" : "v"}@${ticket.issuedAt}${whose}${ticket.first ? `<${ticket.first.issuedAt}` : ""}`
     }
     if (pause) text += `,p${pause.until}.${pause.failures}`
     if (verdict) text += `,d${verdict.reason}`
@@ -340,6 +340,8 @@ export class World implements Explorable {
         return `${change.generation}${this.#relation(change.ticketId)}${change.pause?.until ?? ""}`
       case "Condemn":
         return `${change.generation}${change.verdict.reason}${this.#relation(change.doubt)}`
+      case "Doubt":
+        return `${change.generation}${this.#relation(change.ticketId)}`
       case "Put":
         return "put"
     }
@@ -361,6 +363,8 @@ export class World implements Explorable {
         return `release g${change.generation}${change.pause ? " and pause" : ""}`
       case "Condemn":
         return `condemn g${change.generation}: ${change.verdict.reason}`
+      case "Doubt":
+        return `nobody knows what became of g${change.generation}`
       case "Put":
         return "put"
     }
@@ -549,6 +553,9 @@ export class World implements Explorable {
       if (answer.granted !== undefined) {
         rotation.fate = "delivered"
         rotation.holder = process
+        // Signed out, or replaced: what is stored by now is not what was asked with.
+        const current = this.stored?.tokens.refreshToken
+        if (current === undefined || Redacted.value(current) !== message.token) this.#dropped(rotation)
       }
     }
     process.observe(`answer${message.token}${answer.words}@${sim.now}`)
@@ -611,7 +618,8 @@ export class World implements Explorable {
     const { monitor, stored } = this
     this.#noSecret(process, error.message)
     const token = stored && Redacted.value(stored.tokens.accessToken)
-    if (error._tag === "StoreUnavailable" && this.happened["storeFails"] !== undefined) return
+    // What the store holds while it cannot be read, nobody can know.
+    if (this.storeIsDown || (error._tag === "StoreUnavailable" && this.happened["storeFails"] !== undefined)) return
     if (stored !== undefined && token !== call.refused && this.scene(process).storedTokenWorks) {
       monitor.fail("I5 no error while a token works", `${process.name} says ${error._tag} although the store has ${token}, which works`)
     }
@@ -718,7 +726,9 @@ export class World implements Explorable {
         for (const { process } of this.members) process.die()
         const stored = this.stored
         const end = stored?.tokens.expiry._tag === "Known" ? stored.tokens.expiry.at : sim.now
-        const latest = Math.max(end, stored?.ticket?.drainedAt ?? 0, stored?.pause?.until ?? 0, this.#storeDownUntil, sim.now)
+        // After a doubt the last presentation waits for a while: five minutes, and some more for a clock that is behind.
+        const calm = stored?.ticket === undefined ? 0 : stored.ticket.issuedAt + 600_000
+        const latest = Math.max(end, stored?.ticket?.drainedAt ?? 0, calm, stored?.pause?.until ?? 0, this.#storeDownUntil, sim.now)
         sim.now = latest + 1
         sim.log("Clock", "Clock", "later: the token has ended, and everything works again", "time")
         if (stored !== undefined) this.#spawn(this.members.length, "Z", "h1", 0, [false])
@@ -781,6 +791,7 @@ export class World implements Explorable {
             sim.wrote = Sim.Everything
             this.stored = undefined
             this.newest++
+            for (const rotation of this.monitor.rotations) if (rotation.fate === "delivered") this.#dropped(rotation)
             this.monitor.excuse ??= "a person signed out"
             sim.log("Person", "Store", "signs out", "fault")
           })
@@ -961,8 +972,8 @@ export class World implements Explorable {
    * asked for and when it will wake. Many histories lead to one memory; `memory: "history"` in a scenario tells them apart.
    */
   #memory({ calls, handle, process, started, state }: Member): string {
-    const { view, vanished } = state.context
-    let text = `${stateText(state)}${this.#relation(view.ticket?.id)}${vanished === undefined ? "" : `v${this.#relation(vanished)}`}`
+    const { view } = state.context
+    let text = `${stateText(state)}${this.#relation(view.ticket?.id)}`
     text += `${view.ticket?.holderGone ? "g" : ""}${this.#relation(state.context.outcome.doubt)}|${handle.peek() ?? ""}|${started}`
     for (const { done, fiber } of calls) text += done !== undefined ? "d" : fiber === undefined ? "." : "w"
     for (const operation of process.pending) text += `;${operation.kind}${operation.detail()}`

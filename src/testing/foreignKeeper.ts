@@ -54,6 +54,8 @@ export class Vault {
   readonly #stage: Stage
   readonly #network: ForeignNetwork
   #newest: number
+  /** Tickets in the order in which they were won: their names would betray the process's number. */
+  readonly #tickets = new Map<string, number>()
 
   constructor(stage: Stage, network: ForeignNetwork, credential: Credential) {
     this.#stage = stage
@@ -78,23 +80,20 @@ export class Vault {
     const { name: _, pause, ticket, verdict, tokens, ...rest } = this.stored
     const isMine = ticket !== undefined && ticket.holder.instance === process?.name
     const whose = ticket && (isMine ? "mine" : this.#stage.isAlive(ticket.holder.instance) ? "held" : "gone")
-    const held = ticket && [ticket.attempt, ticket.issuedAt, ticket.first?.issuedAt, whose]
-    return JSON.stringify([
-      secretsOf(this.stored),
-      rest.generation,
-      rest.forced,
-      rest.reuse,
-      tokens.expiry,
-      held,
-      pause,
-      verdict?.reason,
-    ])
+    const held = ticket && [this.#ordinal(ticket), ticket.attempt, ticket.issuedAt, whose]
+    const first = ticket?.first && [this.#ordinal(ticket.first), ticket.first.issuedAt]
+    const { forced, generation, reuse } = rest
+    const secrets = secretsOf(this.stored)
+    return JSON.stringify([secrets, generation, forced, reuse, tokens.expiry, held, first, pause, verdict?.reason])
   }
 
-  /** What of it is `process`'s own: which of its tickets is stored. */
+  #ordinal({ id }: { readonly id: string }): number | undefined {
+    return this.#tickets.get(id)
+  }
+
+  /** What of it is `process`'s own. */
   mark(process: Sim.Process): string {
-    const ticket = this.stored?.ticket
-    return ticket?.holder.instance === process.name ? `T${ticket.id.slice(process.name.length)}` : ""
+    return this.stored?.ticket?.holder.instance === process.name ? "T" : ""
   }
 
   #store(process: Sim.Process): CredentialStore["Service"] {
@@ -117,6 +116,7 @@ export class Vault {
       sim.log(process.name, "Store", change._tag.toLowerCase(), "call")
       process.observe(String(next !== undefined))
       if (next !== undefined) {
+        if (change._tag === "Claim") this.#tickets.set(change.ticket.id, this.#tickets.size + 1)
         this.stored = next
         this.#newest = Math.max(this.#newest, next.generation)
         monitor.stored(process, "replaces", before, stage.everything())

@@ -10,6 +10,8 @@ export interface Stage {
   readonly isAlive: (name: string) => boolean
   /** All that is stored anywhere. */
   readonly everything: () => string
+  /** Something has gone wrong by now that may be why a call fails. */
+  readonly isDisturbed: () => boolean
   readonly count: (what: string) => void
 }
 

@@ -73,7 +73,8 @@ describe("the statechart", () => {
         c.pauseUntil > 0,
         c.refused,
         c.waiting,
-        c.vanished,
+        c.outcome.unknown,
+        c.view.ticket?.vanished,
         c.outcome.reason,
         c.outcome.failures,
       ]
@@ -280,13 +281,14 @@ describe("the refresh, step by step", () => {
   })
 
   it("a lost answer on a strict server: served to the end, then one second presentation, then lost", () => {
+    const inDoubt = { ticket: ticket({ id: "mine.1", issuedAt: inWindow, vanished: true }) }
     const vanished: ReadonlyArray<Event> = [
       looked(inWindow),
       claimed(inWindow),
-      { type: "Vanished", now: inWindow + 5_000, generation: 1 },
-      looked(inWindow + 5_000, { ticket: ticket({ id: "mine.1", issuedAt: inWindow, drainedAt: inWindow + 30_000 }) }),
+      { type: "Vanished", now: inWindow + 5_000, generation: 1, jitter: 0.5 },
+      { type: "Stored", now: inWindow + 5_000, view: view(inDoubt) },
     ]
-    assert.strictEqual(leaf(run(vanished).state), "doubting")
+    assert.deepStrictEqual(run(vanished).types, ["serve", "claim", "exchange", "doubt", "serve", "wake"])
     const later = run([...vanished, { type: "Woke", now: inWindow + 100_000 }])
     assert.strictEqual(leaf(later.state), "doubting")
     assert.strictEqual(later.types.filter((type) => type === "claim").length, 1)
@@ -301,7 +303,38 @@ describe("the refresh, step by step", () => {
       claimed(ended, { id: "mine.2", attempt: 2 }),
       { type: "Denied", now: ended, generation: 1, reason: "rejected" },
     ])
-    assert.deepStrictEqual(denied.commands.at(-1), { type: "condemn", params: { generation: 1, reason: "lostInRotation", doubt: undefined } })
+    assert.deepStrictEqual(denied.commands.at(-1), {
+      type: "condemn",
+      params: { generation: 1, reason: "lostInRotation", doubt: undefined },
+    })
+  })
+
+  it("an answer that vanished without a crash: the last presentation is not spent inside the outage", () => {
+    const open = ticket({ issuedAt: ended, since: ended, drainedAt: ended + 30_000, vanished: true, holderGone: true })
+    const at = (now: number) => run([looked(now, { ticket: open }), asked(now)])
+    assert.notInclude(at(ended + 60_000).types, "claim")
+    assert.deepStrictEqual(at(ended + 60_000).commands.at(-2), {
+      type: "postpone",
+      params: { retryAt: ended + 300_000 },
+    })
+    assert.include(at(ended + 300_000).types, "claim")
+  })
+
+  it("where a reuse costs nothing, a vanished answer is a pause like any other, as often as it happens", () => {
+    for (const reuse of ["notRotating", "untilSuccessorUsed"] as const) {
+      const open = { reuse, ticket: ticket({ id: "mine.1", issuedAt: ended, drainedAt: ended + 30_000 }) }
+      const { commands } = run([
+        looked(ended, { reuse }),
+        { type: "Claimed", now: ended, generation: 1, elapsed: 1, view: view(open) },
+        { type: "Vanished", now: ended + 1_000, generation: 1, jitter: 0.5 },
+      ])
+      assert.deepStrictEqual(commands.at(-1), {
+        type: "release",
+        params: { generation: 1, pauseUntil: ended + 30_000, failures: 1 },
+      })
+      const crashed = ticket({ attempt: 2, issuedAt: ended, holderGone: true })
+      assert.strictEqual(run([looked(ended, { reuse, ticket: crashed })]).types.at(-1), "claim")
+    }
   })
 
   it("a holder proven dead is followed by the second presentation at once, when nothing usable is left", () => {

@@ -88,16 +88,16 @@ export const live = (chance: Chance, from: (chance: Chance) => Scenario = draw, 
 
 export const ofSeed = (seed: number, from?: (chance: Chance) => Scenario): Life => live(seeded(seed), from)
 
-export const ofNumbers = (numbers: ReadonlyArray<number>, from?: (chance: Chance) => Scenario): Life => {
+const ofNumbers = (numbers: ReadonlyArray<number>, from: (chance: Chance) => Scenario, parts?: Parts): Life => {
   let next = 0
-  return live(() => numbers[next++] ?? 0, from)
+  return live(() => numbers[next++] ?? 0, from, parts)
 }
 
 /** A shorter life that breaks the same invariant. */
-export const shrink = (life: Life, from?: (chance: Chance) => Scenario, limitMillis = 60_000): Life => {
+export const shrink = (life: Life, from = draw, limitMillis = 60_000, parts?: Parts): Life => {
   const invariant = life.violation?.invariant
   const scale = 1 << 20
-  const again = (numbers: ReadonlyArray<number>): Life => ofNumbers(numbers.map((number) => number / scale), from)
+  const again = (numbers: ReadonlyArray<number>): Life => ofNumbers(numbers.map((number) => number / scale), from, parts)
   const property = fc.property(
     fc.array(fc.nat({ max: scale - 1 }), { maxLength: life.numbers.length }),
     (numbers) => again(numbers).violation?.invariant !== invariant
@@ -107,13 +107,14 @@ export const shrink = (life: Life, from?: (chance: Chance) => Scenario, limitMil
     numRuns: 1,
     interruptAfterTimeLimit: limitMillis,
   })
-  return result.counterexample === null ? life : again(result.counterexample[0])
+  const numbers = result.counterexample?.[0]
+  return numbers === undefined ? life : again(numbers)
 }
 
 /** What a person needs to look into it: the scenario, the schedule, and the story. */
-export const explain = (life: Life): string => {
+export const explain = (life: Life, parts?: Parts): string => {
   const { schedule, violation } = life
-  const world = replay(life.scenario, schedule)
+  const world = replay(life.scenario, schedule, { parts })
   return [
     toText({ title: "", lines: world.sim.lines ?? [], violation: world.violation() ?? violation }),
     `scenario: ${JSON.stringify(life.scenario)}`,
