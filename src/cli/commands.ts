@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import manifest from "../../package.json" with { type: "json" }
 import { diagram } from "./commands/diagram.ts"
+import { explore } from "./commands/explore.ts"
 import { importGrant } from "./commands/import.ts"
 import { list } from "./commands/list.ts"
 import { logout } from "./commands/logout.ts"
@@ -24,7 +25,7 @@ export const tokenkeep = Command.make("tokenkeep").pipe(
     { group: "Tokens", commands: [token, status, list] },
     { group: "Grants", commands: [importGrant, logout] },
     { group: "How it works", commands: [diagram] },
-    { group: "Testing", commands: [testingServer] },
+    { group: "Testing", commands: [explore, testingServer] },
   ]),
   Command.withExamples([
     { command: "tokenkeep import grant.json --name github", description: "Take a grant over, once" },

@@ -13,12 +13,13 @@ import * as KeeperLive from "../keeper/live.ts"
 import { currentHome } from "../store/home.ts"
 import * as StoreSqlite from "../store/sqlite.ts"
 import { type CommandError, Reported, reportOf } from "./report.ts"
-import { advise } from "./terminal.ts"
+import { advise, explainWaiting } from "./terminal.ts"
 
 const tell = Effect.fnUntraced(function* (cause: Cause.Cause<CommandError>) {
   const report = reportOf(cause, yield* Clock.currentTimeMillis)
   if (report === undefined) return yield* Effect.interrupt
   if (report.text !== undefined) yield* advise(report.text)
+  yield* Effect.sync(explainWaiting)
   return yield* new Reported({ code: report.code })
 })
 

@@ -9,14 +9,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { exitCodes } from "./exitCodes.ts"
 import { type CommandError, ofDefect, reportOf } from "./report.ts"
-import { advise, layer, toAdvice } from "./terminal.ts"
+import { advise, explainWaiting, layer, toAdvice } from "./terminal.ts"
 import { write } from "./write.ts"
 
 /** 128 and the signal's number, as shells expect. */
 const signals = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
-
-/** How long after the signal a person is told why the process is still there. */
-const impatientMillis = 300
 
 const settled = (program: Effect.Effect<void, CommandError>): Effect.Effect<number | undefined> =>
   Effect.flatMap(Effect.exit(program), (exit) =>
@@ -36,9 +33,7 @@ export const runMain = (program: Effect.Effect<void, CommandError>): void => {
       if (signalled !== undefined) process.exit(code)
       signalled = code
       fiber.interruptUnsafe()
-      const told = "waiting for the server's answer, so that no refresh token is lost; once more ends it at once"
-      // @effect-diagnostics-next-line globalTimers:off -- outside of any Effect: the fiber is being interrupted
-      setTimeout(() => write(2, toAdvice(told)), impatientMillis).unref()
+      explainWaiting()
     })
   }
   process.on("uncaughtException", (error) => {

@@ -15,6 +15,16 @@ export const advise = (text: string): Effect.Effect<void> => Effect.sync(() => w
 
 export const toAdvice = (text: string): string => text.replace(/^(?=.)/gm, "tokenkeep: ") + "\n"
 
+/** How long a person is left alone with a process that has nothing more to say. */
+const impatientMillis = 300
+
+/** Says why the process is still there, if it is, once a moment has passed. */
+export const explainWaiting = (): void => {
+  const told = "waiting for the server's answer, so that no refresh token is lost; Ctrl-C twice ends it at once"
+  // @effect-diagnostics-next-line globalTimers:off -- outside of any Effect: the program is being closed
+  setTimeout(() => write(2, toAdvice(told)), impatientMillis).unref()
+}
+
 /** Says `text` on stderr once `effect` has taken a second, if a person is looking there. */
 export const whileSlow =
   (text: string) =>

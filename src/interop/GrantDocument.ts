@@ -158,6 +158,7 @@ export const toCredential = (document: unknown, name: string, now: number): Resu
       class: reuse ?? known.class,
       graceMillis: grace === undefined || grace === null ? (sameClass ? known.graceMillis : 0) : grace * 1000,
     },
+    seed: fingerprint(tokens.refresh_token || tokens.access_token),
     forced: 0,
   })
 }

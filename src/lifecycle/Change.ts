@@ -11,11 +11,11 @@
  * | Release | generation and own ticket | only the holder knows that nothing was consumed |
  * | Doubt | generation and own ticket | the holder's word that nobody is at work on it any more |
  * | Condemn | generation; of a lost rotation also exactly the ticket in doubt | a verdict never kills a newer generation (I3) |
- * | Put | none | a person signed in: the newest word there is; an open ticket on the same refresh token stays |
+ * | Put | none | a person signed in: the newest word there is, unless it is an old document once more |
  */
 import * as Redacted from "effect/Redacted"
-import { forgivesReuse } from "./Credential.ts"
-import type { Credential, Pause, Ticket, Tokens, Verdict } from "./Credential.ts"
+import { type Credential, encode, forgivesReuse, type Pause, type Ticket, type Tokens, type Verdict } from "./Credential.ts"
+import { fingerprint } from "./fingerprint.ts"
 
 export type Change =
   | { readonly _tag: "Claim"; readonly generation: number; readonly ticket: Ticket; readonly after: string | undefined }
@@ -51,11 +51,27 @@ const claimed = (current: Credential, ticket: Ticket, after: string | undefined)
   return { ...current, ticket: { ...ticket, first: earlier ?? last } }
 }
 
-/** Putting the same refresh token again does not undo that somebody may be presenting it. */
-const openTicket = (current: Credential | undefined, { credential }: Extract<Change, { _tag: "Put" }>) => {
-  const [before, after] = [current?.tokens.refreshToken, credential.tokens.refreshToken]
-  const isSame = before !== undefined && after !== undefined && Redacted.value(before) === Redacted.value(after)
-  return isSame && current?.ticket ? { ticket: current.ticket } : {}
+const refreshTokenOf = ({ tokens }: Pick<Credential, "tokens">): string | undefined =>
+  tokens.refreshToken && Redacted.value(tokens.refreshToken)
+
+/** The document that is put was put before, and its refresh token has been used since: the newer tokens stay. */
+const outlived = (current: Credential, next: Pick<Credential, "seed">): boolean => {
+  const held = refreshTokenOf(current)
+  return next.seed !== undefined && current.seed === next.seed && held !== undefined && fingerprint(held) !== next.seed
+}
+
+/**
+ * A sign-in replaces what was there. Putting what is there already changes nothing, and putting the same refresh token
+ * again does not undo that somebody may be presenting it.
+ */
+const put = (current: Credential | undefined, newest: number, document: Omit<Credential, "generation">) => {
+  if (current === undefined) return { ...document, generation: newest + 1 }
+  const grant = outlived(current, document) ? { ...document, tokens: current.tokens } : document
+  const tokens = { ...grant.tokens, obtainedAt: current.tokens.obtainedAt }
+  const isSame = encode({ ...grant, tokens, generation: 0 }) === encode({ ...without(current, "ticket", "pause"), generation: 0 })
+  if (isSame) return undefined
+  const open = refreshTokenOf(grant) === refreshTokenOf(current) && current.ticket ? { ticket: current.ticket } : {}
+  return { ...grant, ...open, generation: newest + 1 }
 }
 
 /** What RFC 6749 lets a server leave out stays as it was: the refresh token (§6) and an unchanged scope (§5.1). */
@@ -71,7 +87,7 @@ const succeeding = (old: Tokens, next: Tokens): Tokens => ({
  * no process ever sees the number shrink).
  */
 export const apply = (current: Credential | undefined, newest: number, change: Change): Credential | undefined => {
-  if (change._tag === "Put") return { ...change.credential, ...openTicket(current, change), generation: newest + 1 }
+  if (change._tag === "Put") return put(current, newest, change.credential)
   if (current === undefined || current.generation !== change.generation) return undefined
   switch (change._tag) {
     case "Claim":

@@ -130,6 +130,11 @@ export const Credential = Schema.Struct({
   ticket: Schema.optionalKey(Ticket),
   pause: Schema.optionalKey(Pause),
   verdict: Schema.optionalKey(Verdict),
+  /**
+   * The fingerprint of the token that was imported. A document that is imported again, as a program does at every start,
+   * must not put a refresh token back that has been used since.
+   */
+  seed: Schema.optionalKey(Schema.String),
   /** How many forced refreshes in a row led here; paces a resource server that refuses every token it is shown. */
   forced: Schema.Int,
 })

@@ -12,6 +12,7 @@ import { type ForeignFault, issuer } from "./Foreign.ts"
 import { accessTokensIn, type Presented, refreshTokensIn, type Rotated } from "./ForeignMonitor.ts"
 import { offer, type Stage } from "./foreignStage.ts"
 import { paths } from "./metadata.ts"
+import { revokesFamily } from "./Policy.ts"
 import { type Asked, parametersOf, route } from "./routes.ts"
 import * as Sim from "./Simulation.ts"
 import * as Spellings from "./spellings.ts"
@@ -76,9 +77,9 @@ export class ForeignNetwork {
     const parameters = isToken ? parametersOf(asked) : undefined
     const presented = parameters?.get("refresh_token") ?? undefined
     const about = isToken
-      ? (presented ?? parameters!.get("grant_type") ?? "")
-      : (accessTokensIn(asked.authorization ?? "")[0] ?? "")
-    const kind = `${isToken ? "token" : asked.url.pathname.slice(1)}/${about}`
+      ? (presented ?? parameters!.get("grant_type") ?? "no token")
+      : (accessTokensIn(asked.authorization ?? "")[0] ?? "no token")
+    const kind = `${isToken ? "token" : asked.url.pathname.slice(1)}/${about.replace(" ", "-")}`
     let message: Message | undefined
     const leave = (): void => {
       sender.left?.()
@@ -98,21 +99,17 @@ export class ForeignNetwork {
       sim.log(process.name, isToken ? "AS" : "API", `${asked.method} ${asked.url.pathname} ${about}`.trim(), "call")
       if (presented !== undefined) message.presentation = monitor.presented(process, presented)
       if (!isToken) {
-        if (asked.url.pathname !== paths.revoke)
-          monitor.sent(process, asked.url.pathname, `${asked.url.href} ${asked.authorization ?? ""} ${asked.body}`)
+        const { body, url } = asked
+        if (url.pathname !== paths.revoke) {
+          monitor.sent(process, url.pathname, `${url.href} ${asked.authorization ?? ""} ${body}`)
+        }
         this.#act(message)
       }
     }
     const touches = { read: Sim.Time, wrote: Sim.network(process.index) }
     // A process that wakes after its deadline runs its timers first: the request never leaves.
-    const withdraw = offer(
-      stage,
-      process,
-      kind,
-      touches,
-      leave,
-      () => sender.until === undefined || sim.now < sender.until,
-    )
+    const inTime = (): boolean => sender.until === undefined || sim.now < sender.until
+    const withdraw = offer(stage, process, kind, touches, leave, inTime)
     return () => {
       withdraw()
       if (message !== undefined && this.messages.includes(message)) this.#abandon(message)
@@ -134,8 +131,9 @@ export class ForeignNetwork {
     message.state = "answered"
     if (!isToken) {
       // A use of a token may end what its predecessor was kept for.
-      if (asked.url.pathname !== paths.resource || server.policy().reuse === "untilSuccessorUsed")
-        sim.wrote |= Sim.Server
+      const isUse = asked.url.pathname === paths.resource
+      if (!isUse || server.policy().reuse === "untilSuccessorUsed") sim.wrote |= Sim.Server
+      if (asked.url.pathname === paths.revoke) monitor.excused("a client gave its login back")
       message.answer = route(server, asked, sim.now)
       return
     }
@@ -149,8 +147,10 @@ export class ForeignNetwork {
     if (presentation !== undefined && granted && refreshToken !== undefined && refreshToken !== presentation.token) {
       message.rotation = monitor.rotated(process, presentation.token, refreshToken)
     }
-    sim.log("AS", "AS", this.#words(message), "note")
-    this.#stage.count(granted ? "granted" : known?.was === "reuse" ? "reuse found" : "denied")
+    const isReuse = !granted && known?.was === "reuse"
+    const revoked = isReuse && revokesFamily(server.policy()) ? " The whole family is revoked." : ""
+    sim.log("AS", "AS", `${this.#words(message)}${revoked}`, "note")
+    this.#stage.count(granted ? "granted" : isReuse ? "reuse found" : "denied")
   }
 
   #words({ about, answer }: Message): string {

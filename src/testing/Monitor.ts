@@ -98,6 +98,11 @@ export class Monitor {
     return presentation
   }
 
+  /** When the refresh token of a generation was presented first, if nobody knows what became of that. */
+  inDoubtSince(token: string, generation: number): number | undefined {
+    return this.presentations.get(`${token}.${generation}`)?.find(({ outcome }) => outcome === "unknown")?.at
+  }
+
   #second(process: Process, token: string, first: Presentation, scene: Scene): void {
     const who = `${process.name} presents ${token} again`
     const flying = first.outcome === "flying" && first.process.alive && scene.now < first.at + scene.deadlineMillis

@@ -319,8 +319,14 @@ export class World implements Explorable {
   #claimed(process: Sim.Process, next: Credential): void {
     const token = next.tokens.refreshToken
     this.#judgeNeed(process, next)
-    const first = next.ticket?.first
-    if (first && token) this.monitor.claimedAgain(process, Redacted.value(token), first.issuedAt, this.scene(process))
+    if (token === undefined) return
+    const pause = this.stored?.pause
+    if (pause !== undefined && this.sim.now + process.skewMillis < pause.until) {
+      this.monitor.fail("no refresh without need", `${process.name} claims ${Redacted.value(token)} although everybody has been told to wait`)
+    }
+    // Whatever the record says: it is a second time for a token that somebody has presented.
+    const first = next.ticket?.first?.issuedAt ?? this.monitor.inDoubtSince(Redacted.value(token), next.generation)
+    if (first !== undefined) this.monitor.claimedAgain(process, Redacted.value(token), first, this.scene(process))
   }
 
   /** How a ticket that somebody remembers is related to the one that is stored: all that a conditional write asks. */
@@ -653,7 +659,7 @@ export class World implements Explorable {
     return this.members.every(({ calls, process, started, state }) => {
       if (!process.alive) return true
       // What a process has under way on its own it brings to an end, whether or not somebody waits for it.
-      if (process.sleepers.length > 0 && typeof state.value === "object" && "refreshing" in state.value) return false
+      if (process.sleepers.length > 0 && typeof state.value === "object") return false
       return started === calls.length && calls.every(({ done }) => done !== undefined)
     })
   }

@@ -4,6 +4,7 @@ import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import { apply, type Change } from "../../src/lifecycle/Change.ts"
 import * as Credential from "../../src/lifecycle/Credential.ts"
+import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import { credential, tokens } from "./credentials.ts"
 
 const holder = { instance: "p", host: "h", bootId: "b", pid: 1, startedAt: "1", label: "test" }
@@ -97,7 +98,22 @@ describe("a sign-in", () => {
     assert.isUndefined(replaced?.ticket)
   })
   it("with the same refresh token keeps the ticket that may be presenting it", () => {
-    assert.strictEqual(apply(credential({ ticket: ticket("a") }), 1, put("refresh-1"))?.ticket?.id, "a")
+    const elsewhere = credential({ ticket: ticket("a"), tokenEndpoint: "https://elsewhere.example/token" })
+    assert.strictEqual(apply(elsewhere, 1, put("refresh-1"))?.ticket?.id, "a")
+  })
+  it("of what is there already changes nothing, but gives a dead grant another chance", () => {
+    assert.isUndefined(apply(credential({ ticket: ticket("a") }), 1, put("refresh-1")))
+    assert.isDefined(apply(credential({ verdict: { reason: "rejected", at: 0 } }), 1, put("refresh-1")))
+  })
+  it("with a document whose refresh token has been used since keeps the newer tokens, and takes the rest", () => {
+    const seed = fingerprint("refresh-1")
+    const rotated = credential({ seed, generation: 2, tokens: next })
+    const { generation: _, ...document } = credential({ seed })
+    assert.isUndefined(apply(rotated, 2, { _tag: "Put", credential: document }))
+    const moved = { ...document, tokenEndpoint: "https://elsewhere.example/token" }
+    const taken = apply(rotated, 2, { _tag: "Put", credential: moved })
+    assert.strictEqual(taken?.tokenEndpoint, moved.tokenEndpoint)
+    assert.isTrue(Redacted.value(taken!.tokens.refreshToken!) === "refresh-2")
   })
 })
 

@@ -63,7 +63,7 @@ const commands: { readonly [name: string]: (store: Store) => Effect.Effect<void,
   /** Reads, and then tries to write. */
   use: Effect.fnUntraced(function* (store) {
     print({ generation: (yield* store.read("a"))?.generation ?? null })
-    yield* store.compareAndSwap("a", put("a"))
+    yield* store.compareAndSwap("a", put("another"))
     print("written")
   }),
 

@@ -9,6 +9,7 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import type { Outcome, TokenEndpoint } from "../../src/exchange/TokenEndpoint.ts"
 import type { Access, Handle } from "../../src/keeper/Keeper.ts"
 import * as Change from "../../src/lifecycle/Change.ts"
@@ -189,7 +190,7 @@ export const mutants: ReadonlyArray<Mutant> = [
           ),
       })),
     },
-    "I1 presented at most once",
+    "no refresh without need",
     { processes: twoCallers }
   ),
   mutant(
@@ -444,7 +445,7 @@ export const mutants: ReadonlyArray<Mutant> = [
         ? { ...current, ticket: { ...change.ticket, first: current.ticket } }
         : Change.apply(current, newest, change)
     ),
-    "I1 presented at most once",
+    "I7 dead costs nothing",
     { processes: twoCallers, faults: ["crash"], restart: 1, bounds: oneFault }
   ),
   mutant(
@@ -459,7 +460,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       ),
     },
     "I1 presented at most once",
-    { processes: oneCaller, faults: ["lostRequest"], ...inWindow, server: { reuse: "untilSuccessorUsed" }, bounds: { faults: 2, stalls: 0 } }
+    { processes: oneCaller, faults: ["crash"], server: { reuse: "rejectOnly" }, restart: 1, bounds: { faults: 2, stalls: 0 } }
   ),
   mutant(
     "sends after standing still",
@@ -500,10 +501,49 @@ export const mutants: ReadonlyArray<Mutant> = [
     { processes: oneCaller }
   ),
   mutant(
-    "a dead holder is waited for",
-    "A lock without an owner: when the process that holds it is killed, nobody takes it over.",
-    seeing((view) => (view.ticket === undefined ? view : { ...view, ticket: { ...view.ticket, holderGone: false, drainedAt: Infinity } })),
+    "a dead holder's ticket is never taken over",
+    "A lock that nobody breaks: when the process that holds it is killed, everybody is told to try again later, for ever.",
+    seeing((view) =>
+      view.ticket === undefined
+        ? view
+        : { ...view, ticket: { ...view.ticket, vanished: true, holderGone: false, drainedAt: Infinity } }
+    ),
     "I9 every waiter ends",
-    { processes: oneCaller, faults: ["crash"], bounds: oneFault, options: { callerDeadlineMillis: 30_000 } }
+    { processes: oneCaller, faults: ["crash"], bounds: oneFault }
+  ),
+  mutant(
+    "a pause binds its author only",
+    "The server has asked to be left alone, and only the process that it told so obeys.",
+    {
+      ...seeing((view) => ({ ...view, pauseUntil: 0 })),
+      ...ruling("Claim", ({ pause: _, ...current }, change, newest) => Change.apply(current, newest, change)),
+    },
+    "no refresh without need",
+    { processes: twoCallers, faults: ["rateLimited"], bounds: oneFault }
+  ),
+  mutant(
+    "tokens without a new generation",
+    "The generation counts sign-ins and not rotations.",
+    ruling("Commit", (current, change, newest) => {
+      const next = Change.apply(current, newest, change)
+      return next && { ...next, generation: current.generation }
+    }),
+    "I2 generations grow",
+    { processes: oneCaller }
+  ),
+  mutant(
+    "the request in the error",
+    "What went wrong is told with the body of the request, so that it can be looked into.",
+    {
+      endpoint: (endpoint) => ({
+        exchange: (credential, deadline) =>
+          Effect.map(endpoint.exchange(credential, deadline), (outcome) => {
+            const body = `refresh_token=${Redacted.value(credential.tokens.refreshToken!)}`
+            return outcome._tag === "Rotated" ? outcome : { ...outcome, cause: `${outcome.cause} (${body})` }
+          }),
+      }),
+    },
+    "I10 no secret",
+    { processes: oneCaller, faults: ["busyBefore"], bounds: oneFault }
   ),
 ]

@@ -17,10 +17,6 @@ import { when } from "../times.ts"
 
 const main = ({ tokens }: Grant): Redacted.Redacted => tokens.refreshToken ?? tokens.accessToken
 
-/** The same grant with the same tokens and all that is said about them; secrets are compared by their fingerprints. */
-const isSame = (a: Grant, b: Grant): boolean =>
-  JSON.stringify(GrantDocument.toDocument(a)) === JSON.stringify(GrantDocument.toDocument(b))
-
 /** What somebody should know who has just handed this grant over. */
 const warnings = ({ reuse, tokens }: Grant, now: number): ReadonlyArray<string> => [
   ...(tokens.refreshToken === undefined
@@ -87,12 +83,13 @@ const store = Effect.fnUntraced(function* (grant: Grant, now: number) {
   const keeper = yield* Keeper
   const { name } = grant
   const before = yield* keeper.status(name).pipe(Effect.catchTag("CredentialNotFound", () => Effect.undefined))
-  // To store it again would forget who holds the ticket for this very refresh token, and it could be sent twice (I1).
-  if (before !== undefined && before.credential.verdict === undefined && isSame(before.credential, grant)) {
-    return yield* result(`${name} is kept already, generation ${before.credential.generation}; nothing has changed`)
-  }
   const stored = yield* keeper.put(grant)
-  if (before !== undefined) {
+  if (stored.generation === before?.credential.generation) {
+    return yield* result(`${name} is kept already, generation ${stored.generation}; nothing has changed`)
+  }
+  if (fingerprint(Redacted.value(main(stored))) !== fingerprint(Redacted.value(main(grant)))) {
+    yield* advise("the document's refresh token has been used since it was first imported: the newer tokens stay")
+  } else if (before !== undefined) {
     const old = fingerprint(Redacted.value(main(before.credential)))
     const state = before.state[0] === "dead" ? "which needed a sign-in" : "which was alive"
     yield* advise(`replaced generation ${before.credential.generation} of ${name} (fingerprint ${old}), ${state}`)
