@@ -66,6 +66,31 @@ export const draw = (chance: Chance): Scenario => {
   })
 }
 
+const minute = 60_000
+const day = 24 * 60 * minute
+
+/** What no session dies of: after it everything is still expected to be well. */
+const harmless: ReadonlyArray<Fault> = ["cancel", "busyBefore", "rateLimited", "storeFails", "signIn", "pause"]
+
+/** Weeks and months of processes that keep a grant alive in the background, with now and then something going wrong. */
+export const longLife =
+  (happening: "harmless" | "anything") =>
+  (chance: Chance): Scenario => {
+    const among = <A>(...choices: ReadonlyArray<A>): A => choices[Math.floor(chance() * choices.length)]!
+    const reuse = among(...ReuseClass.literals)
+    return scenario({
+      name: `long life, ${happening}`,
+      about: "drawn at random",
+      processes: times(among(1, 2, 3), () => ({ calls: times(among(10, 20, 40), (): Call => "token") })),
+      token: among("ended", "inWindow", "fresh"),
+      server: { reuse, graceMillis: minute, accessLifetimeMillis: among(60 * minute, day, 7 * day, 30 * day) },
+      background: true,
+      faults: happening === "harmless" ? harmless : faults.filter(() => chance() < 0.5),
+      bounds: { faults: among(2, 6, 20), stalls: 60 },
+      restart: 10,
+    })
+  }
+
 export interface Life extends Walk {
   readonly scenario: Scenario
   /** Every number that was drawn for it. */
