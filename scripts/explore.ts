@@ -45,7 +45,7 @@ const coverage = (reports: ReadonlyArray<Report>): string => {
       if (what.includes(" ")) taken.set(what, (taken.get(what) ?? 0) + times)
     }
   }
-  const rows = [...taken].sort(([a], [b]) => (a < b ? -1 : 1)).map(([what, times]) => {
+  const rows = [...taken].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([what, times]) => {
     const [from, event, to] = what.split(" ")
     return `| ${from} | ${event} | ${to} | ${times} |`
   })
@@ -80,6 +80,7 @@ const runAll = async (wanted: ReadonlyArray<Scenario>): Promise<ReadonlyArray<re
       const report = await new Promise<Report>((resolve, reject) => {
         thread.once("message", resolve)
         thread.once("error", reject)
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
         thread.postMessage(index)
       })
       thread.removeAllListeners()
@@ -97,11 +98,12 @@ const runAll = async (wanted: ReadonlyArray<Scenario>): Promise<ReadonlyArray<re
 if (!isMainThread) {
   parentPort!.on("message", async (index: number) => {
     const report = await explore(all[index]!)
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
     parentPort!.postMessage(report)
   })
 } else {
   const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"))
-  const [only] = process.argv.slice(2).filter((argument) => !argument.startsWith("--"))
+  const only = process.argv.slice(2).find((argument) => !argument.startsWith("--"))
   const set = (flags.includes("--deep") ? deep : scenarios).filter(({ name }) => only === undefined || name.startsWith(only))
   const results = await runAll(set)
   const broken = results.filter(([scenario, report]) => report.verdict !== "holds" || isVacuous(report, scenario))

@@ -1,5 +1,6 @@
 /**
- * Writes what reviewers look at into `models/`: the statechart as Mermaid, as text and as a picture.
+ * Writes what reviewers look at into `models/`: the statechart as Mermaid, as text and as a picture, and the stories of
+ * `src/testing/stories.ts` as sequence diagrams, told by the real program in the simulated world.
  *
  * With `--check` it writes nothing and fails when a file there is not what the machine in `src/lifecycle` says today.
  */
@@ -9,6 +10,8 @@ import * as path from "node:path"
 import { chart } from "../src/lifecycle/Chart.ts"
 import { mermaid, text } from "../src/lifecycle/diagram.ts"
 import { dot } from "../src/lifecycle/dot.ts"
+import { toMermaid } from "../src/testing/sequence.ts"
+import { plots, tell } from "../src/testing/stories.ts"
 
 const folder = path.join(import.meta.dirname, "../models")
 const origin = "Generated from src/lifecycle/machine.ts by `npm run models`."
@@ -27,6 +30,7 @@ export const render = async (): Promise<ReadonlyMap<string, string>> => {
     ["lifecycle.mmd", `%% ${origin}\n${mermaid(machine)}`],
     ["lifecycle.txt", `${origin}\n\n${text(machine)}`],
     ["lifecycle.svg", svg],
+    ...plots.map((plot) => [`sequences/${plot.file}.mmd`, toMermaid(tell(plot))] as const),
   ])
 }
 
@@ -44,11 +48,11 @@ export const outdated = async (): Promise<ReadonlyArray<string>> => {
 if (import.meta.main) {
   if (process.argv.includes("--check")) {
     const files = await outdated()
-    for (const file of files) console.error(`${file} is not what src/lifecycle/machine.ts says: run \`npm run models\``)
+    for (const file of files) console.error(`${file} is not what the program does today: run \`npm run models\``)
     if (files.length > 0) process.exitCode = 1
     else console.log("models/ is current")
   } else {
-    await fs.mkdir(folder, { recursive: true })
+    await fs.mkdir(path.join(folder, "sequences"), { recursive: true })
     for (const [file, content] of await render()) await fs.writeFile(path.join(folder, file), content)
   }
 }

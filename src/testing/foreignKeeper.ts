@@ -116,6 +116,13 @@ export class Vault {
       sim.log(process.name, "Store", change._tag.toLowerCase(), "call")
       process.observe(String(next !== undefined))
       if (next !== undefined) {
+        if (
+          change._tag === "Condemn" &&
+          change.verdict.reason === "lostInRotation" &&
+          this.stored?.ticket?.attempt === 2
+        ) {
+          monitor.excused("two presentations went unanswered, and there is never a third")
+        }
         if (change._tag === "Claim") this.#tickets.set(change.ticket.id, this.#tickets.size + 1)
         this.stored = next
         this.#newest = Math.max(this.#newest, next.generation)
