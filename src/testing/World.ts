@@ -25,6 +25,7 @@ import { apply, type Change } from "../lifecycle/Change.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
 import { usableUntil } from "../lifecycle/freshness.ts"
 import { decide, initial, type State } from "../lifecycle/machine.ts"
+import { longestHesitationMillis } from "../lifecycle/rules.ts"
 import { CredentialStore, StoreUnavailable } from "../store/CredentialStore.ts"
 import type { Access as Touched, Explorable } from "./explore.ts"
 import { remembered } from "./remembered.ts"
@@ -324,6 +325,8 @@ export class World implements Explorable {
     if (pause !== undefined && this.sim.now + process.skewMillis < pause.until) {
       this.monitor.fail("no refresh without need", `${process.name} claims ${Redacted.value(token)} although everybody has been told to wait`)
     }
+    // Won so long after it was asked for, it is given back unused.
+    if (this.sim.now + process.skewMillis - (next.ticket?.issuedAt ?? 0) > longestHesitationMillis) return
     // Whatever the record says: it is a second time for a token that somebody has presented.
     const first = next.ticket?.first?.issuedAt ?? this.monitor.inDoubtSince(Redacted.value(token), next.generation)
     if (first !== undefined) this.monitor.claimedAgain(process, Redacted.value(token), first, this.scene(process))

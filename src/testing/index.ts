@@ -4,6 +4,7 @@
  */
 export * as AuthorizationServer from "./AuthorizationServer.ts"
 export * as Explore from "./explore.ts"
+export * as Foreign from "./exploreForeign.ts"
 export * as Policy from "./Policy.ts"
 export * as Scenario from "./Scenario.ts"
 export * as Sequence from "./sequence.ts"
