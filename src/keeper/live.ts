@@ -10,7 +10,6 @@
  * - Closing the scope starts nothing new and waits for what is on the wire, for as long as one exchange may take.
  */
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -22,19 +21,20 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
-import type { Credential, DeadReason, Ticket } from "../lifecycle/Credential.ts"
+import type { Credential } from "../lifecycle/Credential.ts"
 import { fingerprint } from "../lifecycle/fingerprint.ts"
-import { jitterOf } from "../lifecycle/freshness.ts"
-import { decide as realDecide, initial, type State } from "../lifecycle/machine.ts"
+import { initial } from "../lifecycle/machine.ts"
 import type { Command, Event, ParamsOf } from "../lifecycle/protocol.ts"
-import { usable } from "../lifecycle/rules.ts"
-import { type Sighting, type View, viewOf } from "../lifecycle/View.ts"
+import type { View } from "../lifecycle/View.ts"
 import { CredentialStore, type StoreUnavailable } from "../store/CredentialStore.ts"
 import { accessOf, cellOf, type Entry, make as makeEntry, offers } from "./Entry.ts"
 import { type Access, type Handle, Keeper, type Status, type TokenOptions } from "./Keeper.ts"
+import * as Alarm from "./Alarm.ts"
 import { Processes } from "./Processes.ts"
+import { Decide, Observer } from "./hooks.ts"
+import { makeView } from "./sighting.ts"
+import * as Standing from "./standing.ts"
 import type { TokenError } from "./errors.ts"
-import * as WakeQueue from "./WakeQueue.ts"
 import * as Wording from "./wording.ts"
 
 export interface KeeperOptions {
@@ -53,30 +53,8 @@ export interface KeeperOptions {
 /** After the deadline a packet may still be under way: so long until no answer to a presentation can arrive any more. */
 const networkLifetimeMillis = 10_000
 
-/** How far two hosts' clocks may be apart before a ticket's age says nothing. */
-const longestSkewMillis = 300_000
-
 /** Where nobody can say when a token will come, asking again after this long is soon enough. */
 const longestPostponementMillis = 3_600_000
-
-/** The decision function. A simulated world brings one that remembers its answers, and tests bring broken ones. */
-export const Decide = Context.Reference<typeof realDecide>("tokenkeep/keeper/Decide", {
-  defaultValue: () => realDecide,
-})
-
-/** Sees every step of every credential: for tests, traces and histories. It must not throw, and gets no secret. */
-export const Observer = Context.Reference<
-  (name: string, before: State, event: Event, after: State, commands: ReadonlyArray<Command>) => void
->("tokenkeep/keeper/Observer", { defaultValue: () => () => {} })
-
-const stateOf = (state: State): Status["state"] => {
-  if (typeof state.value === "string") return [state.value as Status["state"][0], undefined]
-  const [top, detail] = Object.entries(state.value)[0]!
-  return [top as Status["state"][0], typeof detail === "string" ? detail : String(Object.values(detail ?? {})[0])]
-}
-
-/** States in which a caller would be told an error at once. */
-const resting: ReadonlySet<string> = new Set(["dead,", "refreshing,backingOff", "refreshing,doubting"])
 
 const looksLikeFingerprint = /^[0-9a-f]{12}$/
 
@@ -96,48 +74,15 @@ export const make = Effect.fnUntraced(function* (
   const clockCheckMillis = options.clockCheckMillis ?? 30_000
 
   const entries = new Map<string, Entry>()
-  const queue = WakeQueue.make<Entry>()
   const atWork = new Set<Fiber.Fiber<void>>()
   let tickets = 0
   let closing = false
-  /** Until when the timer sleeps, and how to make it look again sooner. */
-  let armedAt = Infinity
-  let rearm = Deferred.makeUnsafe<void>()
 
   const now = () => clock.currentTimeMillisUnsafe()
 
-  const view = (credential: Credential, entry?: Entry): View =>
-    viewOf(credential, jitterOf(`${processes.self.host} ${credential.name}`), (ticket) => sight(ticket, entry))
-
-  /**
-   * What this process knows of an open ticket. Another host's clock may be wrong by minutes: there it counts how long we
-   * have seen the ticket, or else that even a wrong clock could not make it so old.
-   */
-  const sight = (ticket: Ticket, entry: Entry | undefined): Sighting => {
-    const holderGone = processes.isGone(ticket.holder)
-    const { drainedAt, holder, id, issuedAt } = ticket
-    if (holder.host === processes.self.host) return { sameClock: true, holderGone, since: issuedAt, drainedAt }
-    if (entry !== undefined && entry.sighted?.id !== id) entry.sighted = { id, at: now() }
-    const since = entry?.sighted?.at ?? now()
-    const longestLife = Math.min(since + drainedAt - issuedAt, drainedAt + longestSkewMillis)
-    return { sameClock: false, holderGone, since, drainedAt: longestLife }
-  }
+  const view = makeView(processes, now)
 
   // ------------------------------------------------------------------ callers
-
-  const noteOf = (entry: Entry): string | undefined => {
-    const { view } = entry.state.context
-    const [top, detail] = stateOf(entry.state)
-    if (detail === "holding" && entry.storeTrouble) return Wording.unstoredNote(entry.name, entry.storeTrouble)
-    if (detail === "ending") return Wording.endingNote(entry.name, deadReason(entry), view.usableUntil)
-    const trouble = entry.storeTrouble?.message ?? entry.trouble
-    const troubled = detail === "pausing" || detail === "doubting" || detail === "unrecorded" || view.failures > 0
-    return top !== "valid" && troubled && trouble !== undefined
-      ? Wording.staleNote(entry.name, trouble, view.usableUntil)
-      : undefined
-  }
-
-  const deadReason = (entry: Entry): DeadReason => entry.verdict?.reason ?? "noRefreshToken"
 
   const settle = (entry: Entry, answer: () => Effect.Effect<Access, TokenError>): void => {
     const waiters = entry.waiters
@@ -152,7 +97,7 @@ export const make = Effect.fnUntraced(function* (
     entry.known = false
     entry.cell = undefined
     entry.flight = undefined
-    queue.set(entry, Infinity)
+    alarm.set(entry, Infinity)
     settle(entry, () => Effect.fail(Wording.notFound(entry.name)))
   }
 
@@ -219,13 +164,13 @@ export const make = Effect.fnUntraced(function* (
       case "condemn":
         return work(condemn(entry, command.params))
       case "wake":
-        return Effect.sync(() => wakeAt(entry, command.params.at))
+        return Effect.sync(() => alarm.set(entry, command.params.at))
       case "serve":
         return Effect.sync(() =>
           settle(entry, () =>
             entry.cell === undefined
               ? Effect.fail(Wording.temporarilyUnavailable(entry.name, now(), entry.trouble))
-              : Effect.succeed(accessOf(entry.cell, noteOf(entry)))
+              : Effect.succeed(accessOf(entry.cell, Standing.noteOf(entry)))
           )
         )
       case "refuse":
@@ -362,25 +307,7 @@ export const make = Effect.fnUntraced(function* (
 
   // ------------------------------------------------------------------ time
 
-  const wakeAt = (entry: Entry, at: number): void => {
-    // Whole milliseconds, as the clock counts: woken a fraction early, the same wish would stand again at once.
-    queue.set(entry, Math.ceil(at))
-    if (queue.earliest() < armedAt) Deferred.doneUnsafe(rearm, Effect.void)
-  }
-
-  const timer = Effect.gen(function* () {
-    for (;;) {
-      const at = now()
-      for (let entry = queue.due(at); entry !== undefined; entry = queue.due(at)) {
-        yield* dispatch(entry, { type: "Woke", now: at })
-      }
-      rearm = Deferred.makeUnsafe<void>()
-      const earliest = queue.earliest()
-      armedAt = earliest === Infinity ? Infinity : Math.min(earliest, at + clockCheckMillis)
-      const nudged = Deferred.await(rearm)
-      yield* armedAt === Infinity ? nudged : Effect.raceFirst(Effect.sleep(Math.max(0, armedAt - at)), nudged)
-    }
-  })
+  const alarm = Alarm.make<Entry>(now, clockCheckMillis, (entry, at) => dispatch(entry, { type: "Woke", now: at }))
 
   const listener = store.changes.pipe(
     Stream.runForEach((name) => {
@@ -392,7 +319,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.ignore
   )
 
-  const holding = () => [...entries.values()].filter((entry) => stateOf(entry.state)[1] === "holding")
+  const holding = () => [...entries.values()].filter((entry) => Standing.detailOf(entry.state) === "holding")
 
   /** Ends what is on the wire and stores what is only in memory; starts nothing new. */
   const drain = Effect.gen(function* () {
@@ -410,7 +337,7 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  yield* Effect.forkScoped(timer)
+  yield* Effect.forkScoped(alarm.run)
   yield* Effect.forkScoped(listener)
   yield* Effect.addFinalizer(() => drain)
 
@@ -428,7 +355,7 @@ export const make = Effect.fnUntraced(function* (
   const wait = (entry: Entry, event: () => Event): Effect.Effect<Access, TokenError> =>
     Effect.gen(function* () {
       // Before an error is told from memory: what has been stored meanwhile? A hint may be on its way (I5).
-      if (!entry.known || resting.has(stateOf(entry.state).join())) yield* look(entry)
+      if (!entry.known || Standing.wouldBeTurnedAway(entry.state)) yield* look(entry)
       if (!entry.known) return yield* entry.storeTrouble ?? Wording.notFound(entry.name)
       const waiter = Deferred.makeUnsafe<Access, TokenError>()
       ;(entry.waiters ??= new Set()).add(waiter)
@@ -441,7 +368,7 @@ export const make = Effect.fnUntraced(function* (
       if (Option.isSome(answered)) return answered.value
       // This process may have stood still meanwhile: what others have stored by now is better than an error (I5).
       yield* look(entry)
-      if (entry.cell !== undefined && offers(entry.cell, now(), 0)) return accessOf(entry.cell, noteOf(entry))
+      if (entry.cell !== undefined && offers(entry.cell, now(), 0)) return accessOf(entry.cell, Standing.noteOf(entry))
       const trouble = entry.trouble ?? `the refresh has not come to an end within ${callerDeadlineMillis / 1000} s`
       return yield* Wording.temporarilyUnavailable(entry.name, now() + 1_000, trouble)
     })
@@ -457,7 +384,7 @@ export const make = Effect.fnUntraced(function* (
     const entry = entryOf(name)
     const ready = (minValidity: number): Access | undefined =>
       entry.cell !== undefined && offers(entry.cell, now(), minValidity)
-        ? accessOf(entry.cell, noteOf(entry))
+        ? accessOf(entry.cell, Standing.noteOf(entry))
         : undefined
     return {
       name,
@@ -477,20 +404,7 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 
-  const statusOf = (credential: Credential): Status => {
-    const seenView = view(credential)
-    const [state] = decide(initial(false), { type: "Looked", now: now(), view: seenView })
-    const isUsable = usable(state.context, now())
-    const [top, detail] = stateOf(state)
-    const over = top === "dead" || detail === "ending"
-    return {
-      credential,
-      state: [top, detail],
-      usable: isUsable,
-      refreshAt: !over && Number.isFinite(seenView.refreshAt) ? seenView.refreshAt : undefined,
-      advice: over ? Wording.signInAdvice(credential.name) : undefined,
-    }
-  }
+  const statusOf = (credential: Credential): Status => Standing.statusOf(credential, view(credential), now())
 
   return Keeper.of({
     credential: handle,

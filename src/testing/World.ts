@@ -19,6 +19,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import type { Access, Handle } from "../keeper/Keeper.ts"
+import * as Hooks from "../keeper/hooks.ts"
 import * as Live from "../keeper/live.ts"
 import { Processes } from "../keeper/Processes.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
@@ -201,8 +202,8 @@ export class World implements Explorable {
           return holder.host === host && !this.members.some((other) => other.process.name === holder.instance && other.process.alive)
         },
       }),
-      Context.add(Live.Decide, parts.decide),
-      Context.add(Live.Observer, this.#observe(member)),
+      Context.add(Hooks.Decide, parts.decide),
+      Context.add(Hooks.Observer, this.#observe(member)),
       Context.add(Scope.Scope, Scope.makeUnsafe()),
       Context.merge(sim.surroundings(process))
     )
@@ -219,7 +220,7 @@ export class World implements Explorable {
   }
 
   /** I2 as one process sees it: what it knows of the generation only grows, but for a token it never showed to anybody. */
-  #observe(member: Member): Context.Service.Shape<typeof Live.Observer> {
+  #observe(member: Member): Context.Service.Shape<typeof Hooks.Observer> {
     const { process } = member
     return (_, before, event, after) => {
       member.state = after

@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import { withToken } from "../client/fetch.ts"
 import { type Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import type { Access } from "../keeper/Keeper.ts"
+import * as Hooks from "../keeper/hooks.ts"
 import * as Live from "../keeper/live.ts"
 import { Processes } from "../keeper/Processes.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
@@ -187,7 +188,7 @@ export class Vault {
           return holder.host === host && !this.#stage.isAlive(holder.instance)
         },
       }),
-      Context.add(Live.Decide, decideOnce),
+      Context.add(Hooks.Decide, decideOnce),
       Context.add(Scope.Scope, Scope.makeUnsafe()),
       Context.merge(sim.surroundings(process)),
     )

@@ -1,0 +1,49 @@
+/** Where a credential stands, in the words of its machine: for callers, for `status`, and for the interpreter. */
+import type { Credential } from "../lifecycle/Credential.ts"
+import { decide, initial, type State } from "../lifecycle/machine.ts"
+import { usable } from "../lifecycle/rules.ts"
+import type { View } from "../lifecycle/View.ts"
+import type { Entry } from "./Entry.ts"
+import type { Status } from "./Keeper.ts"
+import * as Wording from "./wording.ts"
+
+const stateOf = ({ value }: State): Status["state"] => {
+  if (typeof value === "string") return [value as Status["state"][0], undefined]
+  const [top, detail] = Object.entries(value)[0]!
+  return [top as Status["state"][0], typeof detail === "string" ? detail : String(Object.values(detail ?? {})[0])]
+}
+
+export const detailOf = (state: State): string | undefined => stateOf(state)[1]
+
+/** A caller would be told an error at once, from memory. */
+export const wouldBeTurnedAway = (state: State): boolean => {
+  const [top, detail] = stateOf(state)
+  return top === "dead" || detail === "backingOff" || detail === "doubting"
+}
+
+const troubled: ReadonlySet<string | undefined> = new Set(["pausing", "doubting", "unrecorded"])
+
+/** Why a caller gets an older token than it should by now, or how long there will be one at all. */
+export const noteOf = ({ name, state, storeTrouble, trouble, verdict }: Entry): string | undefined => {
+  const { view } = state.context
+  const [top, detail] = stateOf(state)
+  if (detail === "holding" && storeTrouble) return Wording.unstoredNote(name, storeTrouble)
+  if (detail === "ending") return Wording.endingNote(name, verdict?.reason ?? "noRefreshToken", view.usableUntil)
+  const cause = storeTrouble?.message ?? trouble
+  const isStale = top !== "valid" && (troubled.has(detail) || view.failures > 0)
+  return isStale && cause !== undefined ? Wording.staleNote(name, cause, view.usableUntil) : undefined
+}
+
+/** A credential as the next short command would find it. */
+export const statusOf = (credential: Credential, view: View, now: number): Status => {
+  const [state] = decide(initial(false), { type: "Looked", now, view })
+  const [top, detail] = stateOf(state)
+  const isOver = top === "dead" || detail === "ending"
+  return {
+    credential,
+    state: [top, detail],
+    usable: usable(state.context, now),
+    refreshAt: !isOver && Number.isFinite(view.refreshAt) ? view.refreshAt : undefined,
+    advice: isOver ? Wording.signInAdvice(credential.name) : undefined,
+  }
+}
