@@ -109,6 +109,7 @@ export const make = Effect.fnUntraced(function* (
     entry.known = true
     entry.verdict = credential.verdict
     if (credential.pause) entry.trouble = credential.pause.cause
+    if (credential.ticket?.vanishedAt !== undefined) entry.trouble ??= Wording.vanishedTrouble(credential.ticket)
     entry.cell = cellOf(credential, view)
   }
 

@@ -3,7 +3,7 @@
  * the command line and the proxy say the same. No secret can reach it: it sees names, reasons and instants only.
  */
 import * as DateTime from "effect/DateTime"
-import type { DeadReason, Verdict } from "../lifecycle/Credential.ts"
+import type { DeadReason, Ticket, Verdict } from "../lifecycle/Credential.ts"
 import type { StoreUnavailable } from "../store/CredentialStore.ts"
 import { CredentialNotFound, SignInRequired, TemporarilyUnavailable } from "./errors.ts"
 
@@ -60,6 +60,10 @@ export const notFound = (name: string): CredentialNotFound =>
     credential: name,
     message: `${name}: no such credential. See what there is: tokenkeep list. Bring it in: ${signInAdvice(name)}`,
   })
+
+/** Said by a process that was not there when it happened. */
+export const vanishedTrouble = ({ holder, issuedAt }: Ticket): string =>
+  `the answer to the refresh of ${instant(issuedAt)} (${holder.label}, pid ${holder.pid}) never came`
 
 /** Why a caller was served an older token than it should get by now. */
 export const staleNote = (name: string, trouble: string, usableUntil: number): string =>

@@ -17,7 +17,7 @@ const longestLifetimeSeconds = 366 * 86_400
 const latestSeconds = 253_402_300_800
 
 /** The `exp` claim of a JWT in epoch milliseconds, without any check of its signature: we only read our own token. */
-export const jwtExpiry = (token: string): number | undefined => {
+const jwtExpiry = (token: string): number | undefined => {
   const payload = token.split(".")[1]
   if (payload === undefined || token.split(".").length !== 3) return undefined
   try {

@@ -48,7 +48,7 @@ const graceReserveMillis = 2_000
 
 export const nothingToWrite = { pauseUntil: 0, failures: 0, reason: undefined, unknown: false, doubt: undefined }
 
-export const refusedNow = ({ refused, view }: Context): boolean => view.generation > 0 && refused >= view.generation
+const refusedNow = ({ refused, view }: Context): boolean => view.generation > 0 && refused >= view.generation
 
 /** The token may be handed out. A verdict on the refresh token does not take a working access token away (I5). */
 export const usable = (context: Context, now: number): boolean =>
@@ -92,7 +92,7 @@ export const following = (context: Context, now: number): boolean => {
  * While the access token works there is nothing to gain from a gamble, so a strict server is not asked. A known grace
  * window is used while it is open. Once no usable token is left a second presentation has nothing to lose.
  */
-export const secondTryAt = (context: Context, now: number): number => {
+const secondTryAt = (context: Context, now: number): number => {
   const ticket = openTicket(context)
   const { view } = context
   if (ticket === undefined || (ticket.attempt === 2 && !forgivesReuse(view.reuse))) return Infinity

@@ -326,7 +326,8 @@ describe("token", () => {
     assert.isAbove(performance.now() - (await told), 200)
     assert.strictEqual(code, 4)
     assert.strictEqual(stdout, "")
-    assert.lengthOf(stderr.trim().split("\n"), 2)
+    assert.lengthOf(stderr.trim().split("\n"), 3)
+    assert.include(stderr, "waiting for the server's answer, so that no refresh token is lost")
     server.mode = "ok"
     assert.strictEqual((await run(["token", "github"])).stdout, "secret-access-2\n")
     assert.lengthOf(server.presented, 1)

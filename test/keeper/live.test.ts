@@ -251,6 +251,30 @@ describe("Keeper", () => {
       assert.lengthOf(world.presented, 2)
     }))
 
+  it.effect("an outage while no token is left: the last presentation waits five minutes, and saves the login", () =>
+    Effect.gen(function* () {
+      const world = makeWorld()
+      world.script.push(ambiguous)
+      yield* TestClock.adjust(2 * hour)
+      const first = yield* world.open("a", { background: false })
+      yield* first.put(world.grant())
+      const error = yield* elapse(Effect.flip(first.credential("github").access()))
+      assert.isTrue(error._tag === "TemporarilyUnavailable" && error.retryAt >= 2 * hour + 300_000)
+      // The process that asked is gone by the time the next ones ask, as short commands are.
+      world.gone.add("a")
+      for (let i = 0; i < 3; i++) {
+        const next = yield* world.open(`b${i}`, { background: false })
+        const again = yield* elapse(Effect.flip(next.credential("github").access()))
+        assert.isTrue(again._tag === "TemporarilyUnavailable")
+        assert.include(again.message, "never came")
+      }
+      assert.lengthOf(world.presented, 1)
+      yield* TestClock.adjust(300_000)
+      const last = yield* world.open("c", { background: false })
+      assert.isTrue(text(yield* elapse(last.credential("github").access())) === "access-2")
+      assert.lengthOf(world.presented, 2)
+    }))
+
   it.effect("a holder that died in the middle is followed at once when nothing usable is left", () =>
     Effect.gen(function* () {
       const world = makeWorld()

@@ -1,11 +1,9 @@
 /** A small world for tests of one schedule: shared memory, a strict server with a script, processes with names. */
-import * as Deferred from "effect/Deferred"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { type Outcome, TokenEndpoint } from "../../src/exchange/TokenEndpoint.ts"
 import type { Credential } from "../../src/lifecycle/Credential.ts"
-import type { Keeper } from "../../src/keeper/Keeper.ts"
 import * as Live from "../../src/keeper/live.ts"
 import { Processes } from "../../src/keeper/Processes.ts"
 import { CredentialStore } from "../../src/store/CredentialStore.ts"
@@ -96,6 +94,3 @@ export const makeWorld = () => {
 
 /** Lets every fiber that can run do so, without time passing. */
 export const settle = Effect.repeat(Effect.yieldNow, { times: 50 })
-
-export const latch = <A>() => Deferred.makeUnsafe<A>()
-export type Keep = Keeper["Service"]
