@@ -199,12 +199,13 @@ export const make = Effect.fnUntraced(function* (
   const answer = <A>(
     entry: Entry,
     operation: Effect.Effect<A, StoreUnavailable>,
-    toEvent: (found: A) => Event | undefined
+    toEvent: (found: A) => Event | undefined,
+    failed: "StoreFailed" | "Unreadable" = "StoreFailed"
   ): Effect.Effect<void> =>
     Effect.matchEffect(operation, {
       onFailure: (trouble) => {
         entry.storeTrouble = trouble
-        return dispatch(entry, { type: "StoreFailed", now: now() })
+        return dispatch(entry, { type: failed, now: now() })
       },
       onSuccess: (found) => {
         entry.storeTrouble = undefined
@@ -221,7 +222,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const look = (entry: Entry): Effect.Effect<void> =>
-    answer(entry, store.read(entry.name), (credential) => looked(entry, credential, "Looked"))
+    answer(entry, store.read(entry.name), (credential) => looked(entry, credential, "Looked"), "Unreadable")
 
   const claim = Effect.fnUntraced(function* (entry: Entry, { after, attempt, generation }: ParamsOf<"claim">) {
     const issuedAt = now()

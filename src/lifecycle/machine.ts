@@ -90,6 +90,7 @@ const absorb = (context: Context, event: Event): Context => {
         },
       }
     case "StoreFailed":
+    case "Unreadable":
       return { ...context, pauseUntil: event.now + 1_000 }
     case "Vanished":
       return {
@@ -248,6 +249,7 @@ export const machine = kit.createMachine({
     Superseded: weigh,
     Stored: weigh,
     StoreFailed: weigh,
+    Unreadable: weigh,
   },
   states: {
     valid: { id: "valid", description: "Outside the refresh window: the token, with no network, no lock and no disk." },
@@ -273,6 +275,7 @@ export const machine = kit.createMachine({
             Asked: [{ guard: "enough", actions: ["absorb", serve, "answered"] }, { actions: "absorb" }],
             Refused: [{ guard: "enough", actions: ["absorb", serve, "answered"] }, { actions: "absorb" }],
             Looked: ignored,
+            Unreadable: ignored,
             Woke: ignored,
           },
           states: {
@@ -331,6 +334,7 @@ export const machine = kit.createMachine({
             Asked: { actions: ["absorb", serve, "answered"] },
             Refused: { actions: ["absorb", serve, "answered"] },
             Looked: ignored,
+            Unreadable: ignored,
             Woke: { target: "#committing", actions: commit },
           },
         },
@@ -344,6 +348,7 @@ export const machine = kit.createMachine({
             ],
             Refused: { actions: ["absorb", postpone(Rules.pausedUntil), "answered"] },
             Looked: ignored,
+            Unreadable: ignored,
             Woke: [
               { guard: "a verdict is owed", target: "#recording", actions: condemn },
               { guard: "a doubt is owed", target: "#recording", actions: doubt },

@@ -29,8 +29,10 @@ export type Event =
   | { readonly type: "Vanished"; readonly now: number; readonly generation: number; readonly jitter: number }
   /** The conditional write applied: committed, released or condemned. This is what the store holds now. */
   | { readonly type: "Stored"; readonly now: number; readonly view: View }
-  /** The store could not be used. Nothing of what was asked happened, as far as anyone can tell. */
+  /** The store did not take a write. Nothing of what was asked happened, as far as anyone can tell. */
   | { readonly type: "StoreFailed"; readonly now: number }
+  /** The store could not be read: not an answer to any write that may be under way. */
+  | { readonly type: "Unreadable"; readonly now: number }
 
 export type Command =
   /** Read the store and answer with `Looked`. */

@@ -89,7 +89,7 @@ const circumstances: ReadonlyArray<Scenario> = [
   scenario({
     name: "the-store-fails/strict",
     about: "the disk is full for a while, at any moment",
-    processes: alike(2, "token"),
+    processes: [{ calls: ["token", "token"] }, { calls: ["token"] }],
     faults: ["storeFails", "crash", "lostAnswer"],
     restart: 1,
     bounds: { faults: 2, stalls: 0 },

@@ -13,6 +13,7 @@ const commandTypes: ReadonlyArray<Command["type"]> = [
   "exchange",
   "commit",
   "release",
+  "doubt",
   "condemn",
   "wake",
   "serve",

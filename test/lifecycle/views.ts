@@ -87,4 +87,5 @@ export const alphabet: ReadonlyArray<Event> = instants.flatMap((now): ReadonlyAr
   { type: "Vanished", now, generation: 1, jitter: 0.5 },
   { type: "Vanished", now, generation: 7, jitter: 0.5 },
   { type: "StoreFailed", now },
+  { type: "Unreadable", now },
 ])
