@@ -98,7 +98,9 @@ ${stories.join("\n")}
 export const outdatedMutants = async (): Promise<ReadonlyArray<string>> => {
   const written = await fs.readFile(file, "utf8").catch(() => "")
   const rows = await Promise.all(mutants.map(async (mutant) => ({ mutant, ...(await systematic(mutant)) })))
-  const changed = rows.filter(({ row, schedule }) => !written.includes(`\n${row} `) || !written.includes(`\`${schedule}\``))
+  const changed = rows.filter(
+    ({ row, schedule }) => !written.includes(`\n${row} `) || !written.includes(`\`${schedule}\``),
+  )
   const gone = written.split("\n").filter((line) => line.startsWith("- **")).length - rows.length
   return [...changed.map(({ mutant }) => mutant.name), ...(gone === 0 ? [] : [`${gone} that are not there any more`])]
 }

@@ -22,7 +22,6 @@ import * as Stream from "effect/Stream"
 import { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
-import { fingerprint } from "../lifecycle/fingerprint.ts"
 import { initial } from "../lifecycle/machine.ts"
 import type { Command, Event, ParamsOf } from "../lifecycle/protocol.ts"
 import type { View } from "../lifecycle/View.ts"
@@ -55,8 +54,6 @@ const networkLifetimeMillis = 10_000
 
 /** Where nobody can say when a token will come, asking again after this long is soon enough. */
 const longestPostponementMillis = 3_600_000
-
-const looksLikeFingerprint = /^[0-9a-f]{12}$/
 
 export const make = Effect.fnUntraced(function* (
   options: KeeperOptions = {}
@@ -375,13 +372,6 @@ export const make = Effect.fnUntraced(function* (
       return yield* Wording.temporarilyUnavailable(entry.name, now() + 1_000, trouble)
     })
 
-  const refusedGeneration = ({ cell, state }: Entry, token: string): number => {
-    // No token at hand: it was refused before, and this is the same 401 told by another caller.
-    if (cell === undefined) return state.context.refused
-    const current = cell.token === token || (looksLikeFingerprint.test(token) && fingerprint(cell.token) === token)
-    return current ? cell.view.generation : cell.view.generation - 1
-  }
-
   const handle = (name: string): Handle => {
     const entry = entryOf(name)
     const ready = (minValidity: number): Access | undefined =>
@@ -401,7 +391,7 @@ export const make = Effect.fnUntraced(function* (
         entry.cell !== undefined && offers(entry.cell, now(), minValidity) ? entry.cell.token : undefined,
       refused: (token) =>
         Effect.suspend(() =>
-          wait(entry, () => ({ type: "Refused", now: now(), generation: refusedGeneration(entry, token) }))
+          wait(entry, () => ({ type: "Refused", now: now(), generation: Standing.refusedGeneration(entry, token) }))
         ),
     }
   }

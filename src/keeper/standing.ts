@@ -1,5 +1,6 @@
 /** Where a credential stands, in the words of its machine: for callers, for `status`, and for the interpreter. */
 import type { Credential } from "../lifecycle/Credential.ts"
+import { fingerprint } from "../lifecycle/fingerprint.ts"
 import { decide, initial, type State } from "../lifecycle/machine.ts"
 import { usable } from "../lifecycle/rules.ts"
 import type { View } from "../lifecycle/View.ts"
@@ -32,6 +33,16 @@ export const noteOf = ({ name, state, storeTrouble, trouble, verdict }: Entry): 
   const cause = storeTrouble?.message ?? trouble
   const isStale = top !== "valid" && (troubled.has(detail) || view.failures > 0)
   return isStale && cause !== undefined ? Wording.staleNote(name, cause, view.usableUntil) : undefined
+}
+
+const looksLikeFingerprint = /^[0-9a-f]{12}$/
+
+/** Which generation a 401 speaks of: that of the token at hand, or an older one. `token` may be its fingerprint. */
+export const refusedGeneration = ({ cell, state }: Entry, token: string): number => {
+  // No token at hand: it was refused before, and this is the same 401 told by another caller.
+  if (cell === undefined) return state.context.refused
+  const isCurrent = cell.token === token || (looksLikeFingerprint.test(token) && fingerprint(cell.token) === token)
+  return isCurrent ? cell.view.generation : cell.view.generation - 1
 }
 
 /** A credential as the next short command would find it. */

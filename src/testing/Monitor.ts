@@ -106,9 +106,11 @@ export class Monitor {
   #second(process: Process, token: string, first: Presentation, scene: Scene): void {
     const who = `${process.name} presents ${token} again`
     const flying = first.outcome === "flying" && first.process.alive && scene.now < first.at + scene.deadlineMillis
-    if (flying) return this.fail("I1 presented at most once", `${who} while ${first.process.name}'s request is on the wire`)
+    if (flying)
+      return this.fail("I1 presented at most once", `${who} while ${first.process.name}'s request is on the wire`)
     // A process that stands still for longer than any answer can take cannot be told from one that is gone.
-    if (first.outcome === "told" && scene.now < first.at + scene.drainMillis) return this.fail("I1 presented at most once", `${who} although ${first.process.name} has the answer`)
+    if (first.outcome === "told" && scene.now < first.at + scene.drainMillis)
+      return this.fail("I1 presented at most once", `${who} although ${first.process.name} has the answer`)
     this.excuse ??= `${token} had to be presented again: nobody could know what became of it`
   }
 
@@ -120,12 +122,11 @@ export class Monitor {
   claimedAgain(process: Process, token: string, firstIssuedAt: number, scene: Scene): void {
     const inGrace = scene.now - firstIssuedAt < scene.graceMillis
     const forgiving =
-      forgivesReuse(scene.reuse) ||
-      ((scene.reuse === "idempotent" || scene.reuse === "fork") && inGrace)
+      forgivesReuse(scene.reuse) || ((scene.reuse === "idempotent" || scene.reuse === "fork") && inGrace)
     if (!forgiving && scene.storedTokenWorks) {
       this.fail(
         "I1 presented at most once",
-        `${process.name} claims ${token} again, in doubt, although the stored access token still works`
+        `${process.name} claims ${token} again, in doubt, although the stored access token still works`,
       )
     }
   }
@@ -140,6 +141,12 @@ export class Monitor {
     rotation.fate = "lost"
     rotation.holder = undefined
     this.excuse ??= `the answer that rotated ${rotation.from} was lost`
+  }
+
+  /** It is stored, or somebody newer was stored first: the token this process held is nobody's loss. */
+  dropped(rotation: Rotation): void {
+    rotation.fate = "stored"
+    rotation.holder = undefined
   }
 
   /** What influences later judgements, for the state hash; who is who is said by `marks`. */

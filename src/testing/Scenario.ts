@@ -76,9 +76,7 @@ export interface Scenario {
 export const alike = (count: number, ...calls: ReadonlyArray<Call>): Scenario["processes"] =>
   Array.from({ length: count }, () => ({ calls }))
 
-export const scenario = (
-  over: Partial<Scenario> & Pick<Scenario, "name" | "about" | "processes">
-): Scenario => ({
+export const scenario = (over: Partial<Scenario> & Pick<Scenario, "name" | "about" | "processes">): Scenario => ({
   token: "ended",
   server: { reuse: "strict" },
   faults: [],

@@ -161,7 +161,7 @@ export class Simulation {
     read: number,
     wrote: number,
     apply: () => readonly [answer: Effect.Effect<A, E>, digest: string],
-    enabled: () => boolean = always
+    enabled: () => boolean = always,
   ): Effect.Effect<A, E> {
     return Effect.callback<A, E>((resume) => {
       const sequence = ++process.operations
@@ -223,7 +223,7 @@ export class Simulation {
   /** What every simulated process gets whatever it is: its clock, and a randomness that is always the same. */
   surroundings(process: Process): Context.Context<never> {
     return Context.make(Clock.Clock, this.clock(process)).pipe(
-      Context.add(Random.Random, { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0.5 })
+      Context.add(Random.Random, { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0.5 }),
     ) as Context.Context<never>
   }
 

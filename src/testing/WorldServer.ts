@@ -65,7 +65,13 @@ export const make = (overrides: Partial<Policy>, firstExpiresAt: number): WorldS
     return pair
   }
   const issue = (at: number): Grant => {
-    const family = Family.make({ number: families.length + 1, clientId: "client", scope: undefined, resource: undefined, overrides: undefined })
+    const family = Family.make({
+      number: families.length + 1,
+      clientId: "client",
+      scope: undefined,
+      resource: undefined,
+      overrides: undefined,
+    })
     families.push(family)
     const { access, refresh } = Family.mint(family, undefined, policy, at, undefined, secretOf)
     remember({ access, refresh })
@@ -100,14 +106,17 @@ export const make = (overrides: Partial<Policy>, firstExpiresAt: number): WorldS
           expiresInMillis: pair.access.expiresAt - at,
           scope: undefined,
         },
-        policy
+        policy,
       )
       const words = wordsOf(token, wire, `${pair.access.secret}${pair.refresh ? ` and ${pair.refresh.secret}` : ""}`)
       const granted = { accessToken: pair.access.secret, refreshToken: pair.refresh?.secret }
       return { wire, words, granted, dead: false, unsure: false }
     },
     refuse: (status, at) => {
-      const wire = Spellings.trouble(status === 429 ? "busySeconds" : status === 503 ? "unavailable" : "htmlBadGateway", at)
+      const wire = Spellings.trouble(
+        status === 429 ? "busySeconds" : status === 503 ? "unavailable" : "htmlBadGateway",
+        at,
+      )
       return { wire, words: `${status}`, granted: undefined, dead: false, unsure: status === 502 }
     },
     outcome: ({ wire }, at) =>
@@ -119,7 +128,7 @@ export const make = (overrides: Partial<Policy>, firstExpiresAt: number): WorldS
           body: wire.body,
         },
         ProviderProfile.generic,
-        at
+        at,
       ),
     accepts: (token, at) => {
       const known = refreshTokens.get(token)

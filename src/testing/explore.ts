@@ -12,7 +12,7 @@
  *   out, not explored.
  * - Cut short, the result is `incomplete`, never `holds`.
  */
-import { type Violation } from "./Monitor.ts"
+import type { Violation } from "./Monitor.ts"
 import type { Bounds, Scenario } from "./Scenario.ts"
 import { type Action, Everything } from "./Simulation.ts"
 import { type Parts, World } from "./World.ts"
@@ -122,7 +122,7 @@ const independent = (access: Access, read: number, wrote: number): boolean =>
 /** The process that has just moved goes on first, then others, then time, then faults: short traces come early. */
 const order = (actions: ReadonlyArray<Action>, last: number): Array<number> => {
   const rank = ({ fault, process, stall }: Action): number => (fault ? 3 : stall ? 2 : process === last ? 0 : 1)
-  return actions.map((_, index) => index).sort((a, b) => rank(actions[a]!) - rank(actions[b]!) || a - b)
+  return actions.map((_, index) => index).toSorted((a, b) => rank(actions[a]!) - rank(actions[b]!) || a - b)
 }
 
 const isQuiet = (actions: ReadonlyArray<Action>): boolean => actions.every(({ fault }) => fault === 1)
@@ -144,7 +144,7 @@ export const explore = (scenario: Scenario, options: Options = {}): Promise<Repo
 /** Every interleaving of whatever `make` makes: the same again each time. */
 export const exploreWith = async (
   make: () => Explorable | Promise<Explorable>,
-  options: ExploreOptions = {}
+  options: ExploreOptions = {},
 ): Promise<Report> => {
   const started = performance.now()
   const preemptions = options.preemptions ?? Infinity
@@ -235,7 +235,17 @@ export const exploreWith = async (
           return !(bounded && used >= preemptions && lastCanGoOn && process !== last && fault === 0 && stall === 0)
         })
         if (choices.length === 0) break
-        node = { ids: actions.map(({ id }) => id), order: choices, position: 0, sleep, done: [], last, used, read: 0, wrote: 0 }
+        node = {
+          ids: actions.map(({ id }) => id),
+          order: choices,
+          position: 0,
+          sleep,
+          done: [],
+          last,
+          used,
+          read: 0,
+          wrote: 0,
+        }
         stack.push(node)
       }
       const index = node.order[node.position]!
@@ -244,7 +254,13 @@ export const exploreWith = async (
         throw new Error(`not deterministic: ${action?.id ?? "nothing"} in the place of ${node.ids[index]}`)
       }
       const switches = action.process !== node.last && action.process >= 0 && node.last >= 0 && action.fault === 0
-      used = node.used + (bounded && switches && actions.some(({ fault, process, stall }) => process === node.last && fault === 0 && stall === 0) ? 1 : 0)
+      used =
+        node.used +
+        (bounded &&
+        switches &&
+        actions.some(({ fault, process, stall }) => process === node.last && fault === 0 && stall === 0)
+          ? 1
+          : 0)
       last = action.fault === 0 && action.process >= 0 ? action.process : node.last
       const stepping = world.step(action)
       if (stepping !== undefined) await stepping
@@ -284,7 +300,7 @@ export const exploreWith = async (
 export const replay = (
   scenario: Scenario,
   schedule: ReadonlyArray<string>,
-  options: { readonly bounds?: Bounds | undefined; readonly parts?: Parts | undefined } = {}
+  options: { readonly bounds?: Bounds | undefined; readonly parts?: Parts | undefined } = {},
 ): World => {
   const { bounds = scenario.bounds, parts } = options
   const watched = scenario.watched && new Set(scenario.watched)
@@ -311,7 +327,7 @@ export interface Shortest {
 /** The cheapest counterexample: fewest faults and stalls first, then fewest switches between processes. */
 export const shortest = async (
   scenario: Scenario,
-  options: { readonly parts?: Parts | undefined; readonly maxMillis?: number | undefined } = {}
+  options: { readonly parts?: Parts | undefined; readonly maxMillis?: number | undefined } = {},
 ): Promise<Shortest> => {
   const started = performance.now()
   let executions = 0

@@ -75,14 +75,14 @@ export const walk = (world: World, chance: Chance, options: WalkOptions = {}): W
 const draw = (
   chance: number,
   last: number,
-  kinds: ReadonlyArray<readonly [actions: ReadonlyArray<Action>, weight: number]>
+  kinds: ReadonlyArray<readonly [actions: ReadonlyArray<Action>, weight: number]>,
 ): Action | undefined => {
   // Where nothing is free to go on, a fault may still happen, or it ends here: the first kind stays, as the end.
   const offered = kinds.filter(([actions], index) => index === 0 || actions.length > 0)
   let rest = chance * offered.reduce((sum, [, weight]) => sum + weight, 0)
   for (const [actions, weight] of offered) {
     if (rest < weight) {
-      const going = [...actions].sort((a, b) => Number(b.process === last) - Number(a.process === last))
+      const going = actions.toSorted((a, b) => Number(b.process === last) - Number(a.process === last))
       return going[Math.floor((rest / weight) * going.length)]
     }
     rest -= weight

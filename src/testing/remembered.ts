@@ -2,10 +2,10 @@
  * A pure decision function that remembers its answers. The explorer visits the same state thousands of times, and one
  * XState transition costs more than all the rest of a step.
  */
-import type { State } from "../lifecycle/machine.ts"
+import type { decide as realDecide, State } from "../lifecycle/machine.ts"
 import type { Event } from "../lifecycle/protocol.ts"
 
-type Decide = typeof import("../lifecycle/machine.ts").decide
+type Decide = typeof realDecide
 
 /** `JSON.stringify` writes an infinite number as null; here both mean "never". */
 const nameOf = (event: Event): string => JSON.stringify(event)

@@ -7,7 +7,15 @@ import { alike, type Fault, type Scenario, scenario } from "./Scenario.ts"
 import { deadSpellingNames, profileOnly } from "./spellings.ts"
 
 /** What a network and a process can do to one exchange. */
-const network: ReadonlyArray<Fault> = ["crash", "cancel", "lostRequest", "lostAnswer", "busyBefore", "busyAfter", "rateLimited"]
+const network: ReadonlyArray<Fault> = [
+  "crash",
+  "cancel",
+  "lostRequest",
+  "lostAnswer",
+  "busyBefore",
+  "busyAfter",
+  "rateLimited",
+]
 
 /** Long enough for a retry after the drain time to be inside. */
 const graceMillis = 60_000
@@ -22,7 +30,7 @@ const atTheEnd = (
   about: string,
   processes: Scenario["processes"],
   bounds: Scenario["bounds"],
-  reuse: ReuseClass
+  reuse: ReuseClass,
 ): Scenario =>
   scenario({ name: `${name}/${reuse}`, about, processes, server: server(reuse), faults: network, restart: 1, bounds })
 
@@ -33,7 +41,7 @@ const four = "four processes at the token's end"
 
 const races: ReadonlyArray<Scenario> = [
   ...ofEveryClass((reuse) =>
-    atTheEnd("two-calls-each", twoCalls, alike(2, "token", "token"), { faults: 2, stalls: 0 }, reuse)
+    atTheEnd("two-calls-each", twoCalls, alike(2, "token", "token"), { faults: 2, stalls: 0 }, reuse),
   ),
   ...ofEveryClass((reuse) => atTheEnd("three-at-expiry", three, alike(3, "token"), { faults: 1, stalls: 1 }, reuse)),
   atTheEnd("three-calls-each", threeCalls, alike(3, "token", "token"), { faults: 1, stalls: 0 }, "strict"),
@@ -49,7 +57,7 @@ const races: ReadonlyArray<Scenario> = [
       faults: [...network, "late", "pause"],
       restart: 1,
       bounds: { faults: 2, stalls: 0 },
-    })
+    }),
   ),
   ...ofEveryClass((reuse) =>
     scenario({
@@ -60,7 +68,7 @@ const races: ReadonlyArray<Scenario> = [
       faults: [...network, "pause"],
       restart: 1,
       bounds: { faults: 2, stalls: 0 },
-    })
+    }),
   ),
 ]
 
@@ -76,7 +84,7 @@ const circumstances: ReadonlyArray<Scenario> = [
       faults: network,
       restart: 1,
       bounds: { faults: 1, stalls: 0 },
-    })
+    }),
   ),
   scenario({
     name: "late-and-twice/strict",
@@ -145,16 +153,18 @@ const answers: ReadonlyArray<Scenario> = deadSpellingNames
       faults: ["revoke", "crash"],
       restart: 1,
       bounds: { faults: 2, stalls: 0 },
-    })
+    }),
   )
 
 export const scenarios: ReadonlyArray<Scenario> = [...races, ...circumstances, ...answers]
 
 /** Larger bounds, for which continuous integration has no time: `npm run explore:deep`. */
 export const deep: ReadonlyArray<Scenario> = [
-  ...ofEveryClass((reuse) => atTheEnd("deep-three-at-expiry", three, alike(3, "token"), { faults: 2, stalls: 1 }, reuse)),
   ...ofEveryClass((reuse) =>
-    atTheEnd("deep-three-calls-each", threeCalls, alike(3, "token", "token"), { faults: 1, stalls: 0 }, reuse)
+    atTheEnd("deep-three-at-expiry", three, alike(3, "token"), { faults: 2, stalls: 1 }, reuse),
+  ),
+  ...ofEveryClass((reuse) =>
+    atTheEnd("deep-three-calls-each", threeCalls, alike(3, "token", "token"), { faults: 1, stalls: 0 }, reuse),
   ),
   ...ofEveryClass((reuse) => atTheEnd("deep-four-at-expiry", four, alike(4, "token"), { faults: 2, stalls: 0 }, reuse)),
 ]

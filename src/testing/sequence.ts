@@ -52,10 +52,15 @@ const participants = (lines: ReadonlyArray<Line>): ReadonlyArray<string> => {
   for (const name of ["Net", "Clock"]) names.delete(name)
   names.add("AS")
   const place = (name: string): number => placed[name as keyof typeof placed] ?? 1
-  return [...names].sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1))
+  return [...names].toSorted((a, b) => place(a) - place(b) || (a < b ? -1 : 1))
 }
 
-const labels: Readonly<Record<string, string>> = { AS: "authorization server", Store: "store", Caller: "callers", Person: "a person" }
+const labels: Readonly<Record<string, string>> = {
+  AS: "authorization server",
+  Store: "store",
+  Caller: "callers",
+  Person: "a person",
+}
 
 /** A Mermaid `sequenceDiagram`. */
 export const toMermaid = (story: Story): string => {
@@ -71,11 +76,14 @@ export const toMermaid = (story: Story): string => {
     if (line.kind === "call") written.push(`  ${from}->>${to}: ${text}`)
     else if (line.kind === "reply") written.push(`  ${from}-->>${to}: ${text}`)
     else if (line.kind === "time") written.push(`  Note over ${over}: ${text} (${seconds(line.at)})`)
-    else if (line.kind === "fault") written.push(`  Note over ${known}: FAULT ${from === "Net" || from === to ? "" : `${line.from}: `}${text}`)
+    else if (line.kind === "fault")
+      written.push(`  Note over ${known}: FAULT ${from === "Net" || from === to ? "" : `${line.from}: `}${text}`)
     else written.push(`  Note over ${known}: ${text}`)
   }
   if (story.violation !== undefined) {
-    written.push(`  Note over ${over}: VIOLATED ${escaped(story.violation.invariant)}: ${escaped(story.violation.detail)}`)
+    written.push(
+      `  Note over ${over}: VIOLATED ${escaped(story.violation.invariant)}: ${escaped(story.violation.detail)}`,
+    )
   }
   return ["---", `title: ${story.title}`, "---", "sequenceDiagram", ...written, ""].join("\n")
 }

@@ -9,7 +9,7 @@ import { replay } from "../../src/testing/explore.ts"
 import { type Chance, seeded, type Walk, walk } from "../../src/testing/random.ts"
 import { type Call, type Fault, type Scenario, scenario } from "../../src/testing/Scenario.ts"
 import { toText } from "../../src/testing/sequence.ts"
-import { type Parts, World } from "../../src/testing/World.ts"
+import { World } from "../../src/testing/World.ts"
 
 /** Every fault there is; the type says when one is missing. */
 const faults = Object.keys({
@@ -32,7 +32,7 @@ const faults = Object.keys({
 const times = <A>(count: number, make: () => A): ReadonlyArray<A> => Array.from({ length: count }, make)
 
 /** 1–4 processes, all classes, all ages, up to six faults and four stalls. The first choice is always the plainest. */
-export const draw = (chance: Chance): Scenario => {
+const draw = (chance: Chance): Scenario => {
   const among = <A>(...choices: ReadonlyArray<A>): A => choices[Math.floor(chance() * choices.length)]!
   const reuse = among(...ReuseClass.literals)
   const background = among(false, true)
@@ -73,7 +73,7 @@ const day = 24 * 60 * minute
 const harmless: ReadonlyArray<Fault> = ["cancel", "busyBefore", "rateLimited", "storeFails", "signIn", "pause"]
 
 /** Weeks and months of processes that keep a grant alive in the background, with now and then something going wrong. */
-export const longLife =
+const longLife =
   (happening: "harmless" | "anything") =>
   (chance: Chance): Scenario => {
     const among = <A>(...choices: ReadonlyArray<A>): A => choices[Math.floor(chance() * choices.length)]!
@@ -98,8 +98,7 @@ export interface Life extends Walk {
   readonly world: World
 }
 
-/** `numbers` that have run out are 0: nothing unusual happens any more. */
-export const live = (chance: Chance, from: (chance: Chance) => Scenario = draw, parts?: Parts): Life => {
+const live = (chance: Chance, from: (chance: Chance) => Scenario): Life => {
   const numbers: Array<number> = []
   const recording = (): number => {
     const number = chance()
@@ -107,42 +106,51 @@ export const live = (chance: Chance, from: (chance: Chance) => Scenario = draw, 
     return number
   }
   const drawn = from(recording)
-  const world = new World(drawn, { ...drawn.bounds, ...(parts && { parts }) })
+  const world = new World(drawn, drawn.bounds)
   return { scenario: drawn, world, ...walk(world, recording), numbers }
 }
 
-export const ofSeed = (seed: number, from?: (chance: Chance) => Scenario): Life => live(seeded(seed), from)
+/** What a life can be drawn from. */
+export const kinds = { short: draw, harmless: longLife("harmless"), anything: longLife("anything") }
+export type Kind = keyof typeof kinds
 
-const ofNumbers = (numbers: ReadonlyArray<number>, from: (chance: Chance) => Scenario, parts?: Parts): Life => {
+export const ofSeed = (kind: Kind, seed: number): Life => live(seeded(seed), kinds[kind])
+
+/** `numbers` that have run out are 0: nothing unusual happens any more. */
+const ofNumbers = (numbers: ReadonlyArray<number>, kind: Kind): Life => {
   let next = 0
-  return live(() => numbers[next++] ?? 0, from, parts)
+  return live(() => numbers[next++] ?? 0, kinds[kind])
 }
 
-/** A shorter life that breaks the same invariant. */
-export const shrink = (life: Life, from = draw, limitMillis = 60_000, parts?: Parts): Life => {
+/** A shorter life that breaks the same invariant, by fast-check. */
+export const shrink = (life: Life, kind: Kind, limitMillis = 60_000): Life => {
   const invariant = life.violation?.invariant
   const scale = 1 << 20
-  const again = (numbers: ReadonlyArray<number>): Life => ofNumbers(numbers.map((number) => number / scale), from, parts)
+  const again = (numbers: ReadonlyArray<number>): Life =>
+    ofNumbers(
+      numbers.map((number) => number / scale),
+      kind,
+    )
   const property = fc.property(
     fc.array(fc.nat({ max: scale - 1 }), { maxLength: life.numbers.length }),
-    (numbers) => again(numbers).violation?.invariant !== invariant
+    (numbers) => again(numbers).violation?.invariant !== invariant,
   )
-  const result = fc.check(property, {
+  const { counterexample } = fc.check(property, {
     examples: [[life.numbers.map((number) => Math.floor(number * scale))]],
     numRuns: 1,
     interruptAfterTimeLimit: limitMillis,
   })
-  const numbers = result.counterexample?.[0]
+  const numbers = counterexample?.[0]
   return numbers === undefined ? life : again(numbers)
 }
 
-/** What a person needs to look into it: the scenario, the schedule, and the story. */
-export const explain = (life: Life, parts?: Parts): string => {
-  const { schedule, violation } = life
-  const world = replay(life.scenario, schedule, { parts })
+/** What a person needs to look into it: the seed, the story, the scenario and the schedule. */
+export const explain = (kind: Kind, seed: number, life: Life): string => {
+  const world = replay(life.scenario, life.schedule)
   return [
-    toText({ title: "", lines: world.sim.lines ?? [], violation: world.violation() ?? violation }),
+    toText({ title: "", lines: world.sim.lines ?? [], violation: world.violation() ?? life.violation }),
     `scenario: ${JSON.stringify(life.scenario)}`,
-    `replay: ${schedule.join(" ")}`,
+    `schedule: ${life.schedule.join(" ")}`,
+    `again: npm run soak -- --kind ${kind} --seed ${seed} --runs 1`,
   ].join("\n")
 }

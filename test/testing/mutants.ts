@@ -59,7 +59,7 @@ const wishing = (keep: (command: Command, event: Event, before: State) => boolea
 /** The store has another rule for one kind of change. */
 const ruling = <Tag extends Change.Change["_tag"]>(
   tag: Tag,
-  rule: (current: Credential, change: Of<Tag>, newest: number) => Credential | undefined
+  rule: (current: Credential, change: Of<Tag>, newest: number) => Credential | undefined,
 ): Partial<Parts> => ({
   apply: (current, newest, change) =>
     change._tag === tag && current !== undefined
@@ -75,7 +75,9 @@ const reading = (outcome: (outcome: Outcome) => Outcome): Partial<Parts> => ({
 })
 
 /** A process deals with its store in another way; `memory` is its own, from its start. */
-const storing = (store: (store: Store, memory: { read?: Credential; ticket?: Ticket }, process: Process) => Partial<Store>): Partial<Parts> => ({
+const storing = (
+  store: (store: Store, memory: { read?: Credential; ticket?: Ticket }, process: Process) => Partial<Store>,
+): Partial<Parts> => ({
   store: (real, process) => {
     const memory: { read?: Credential; ticket?: Ticket } = {}
     const noted: Store = {
@@ -115,7 +117,7 @@ const noting = (keeper: Handle, _: unknown, process: Process): Handle => ({
       refused.add(process)
       return Effect.ensuring(
         keeper.refused(token),
-        Effect.sync(() => refused.delete(process))
+        Effect.sync(() => refused.delete(process)),
       )
     }),
 })
@@ -144,7 +146,7 @@ const countingDown = (keeper: Handle, world: World): Handle => {
               kept = access
               end = uptime() + ((access.expiresAt ?? world.sim.now) - world.sim.now)
               return access
-            })
+            }),
       ),
   }
 }
@@ -159,7 +161,7 @@ const mutant = (
   bug: string,
   parts: Partial<Parts>,
   caughtBy: Invariant,
-  over: Pick<Scenario, "processes"> & Partial<Scenario>
+  over: Pick<Scenario, "processes"> & Partial<Scenario>,
 ): Mutant => ({
   name,
   bug,
@@ -174,7 +176,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     "The stored expiry is read as seconds where it is milliseconds, so that every token has long ended.",
     hearing((event) => (event.type === "Looked" ? { ...event, view: seconds(event.view) } : event)),
     "no refresh without need",
-    { processes: oneCaller, token: "fresh" }
+    { processes: oneCaller, token: "fresh" },
   ),
   mutant(
     "no re-read after the claim",
@@ -186,12 +188,12 @@ export const mutants: ReadonlyArray<Mutant> = [
           Effect.map(store.compareAndSwap(name, change), (swapped) =>
             change._tag === "Claim" && swapped.applied
               ? { applied: true, credential: { ...memory.read!, ticket: change.ticket } }
-              : swapped
+              : swapped,
           ),
       })),
     },
     "no refresh without need",
-    { processes: twoCallers }
+    { processes: twoCallers },
   ),
   mutant(
     "no claim",
@@ -203,14 +205,14 @@ export const mutants: ReadonlyArray<Mutant> = [
           : store.compareAndSwap(name, change),
     })),
     "I1 presented at most once",
-    { processes: twoCallers }
+    { processes: twoCallers },
   ),
   mutant(
     "claim without compare-and-swap",
     "Whether the ticket is free is asked in one step, and in the next it is taken.",
     {
       ...ruling("Claim", (current, { generation, ticket }) =>
-        current.generation === generation ? { ...current, ticket } : undefined
+        current.generation === generation ? { ...current, ticket } : undefined,
       ),
       ...storing((store) => ({
         compareAndSwap: (name, change) =>
@@ -218,13 +220,13 @@ export const mutants: ReadonlyArray<Mutant> = [
             ? Effect.flatMap(store.read(name), (credential) =>
                 Change.apply(credential, 0, change) === undefined
                   ? Effect.succeed({ applied: false, credential })
-                  : store.compareAndSwap(name, change)
+                  : store.compareAndSwap(name, change),
               )
             : store.compareAndSwap(name, change),
       })),
     },
     "I1 presented at most once",
-    { processes: twoCallers }
+    { processes: twoCallers },
   ),
   mutant(
     "commit guarded by the lease",
@@ -233,18 +235,18 @@ export const mutants: ReadonlyArray<Mutant> = [
       ...ruling("Commit", (current, change) =>
         current.ticket?.id === (change as { readonly fence?: string }).fence
           ? Change.apply(current, current.generation, change)
-          : undefined
+          : undefined,
       ),
       ...storing((store, memory) => ({
         compareAndSwap: (name, change) =>
           store.compareAndSwap(
             name,
-            change._tag === "Commit" ? ({ ...change, fence: memory.ticket?.id } as Change.Change) : change
+            change._tag === "Commit" ? ({ ...change, fence: memory.ticket?.id } as Change.Change) : change,
           ),
       })),
     },
     "I4 what was granted is stored",
-    { processes: twoCallers, faults: ["pause"], bounds: oneFault }
+    { processes: twoCallers, faults: ["pause"], bounds: oneFault },
   ),
   mutant(
     "commit after release",
@@ -259,12 +261,12 @@ export const mutants: ReadonlyArray<Mutant> = [
                 ticketId: memory.ticket!.id,
                 pause: undefined,
               }),
-              store.compareAndSwap(name, change)
+              store.compareAndSwap(name, change),
             )
           : store.compareAndSwap(name, change),
     })),
     "I1 presented at most once",
-    { processes: twoCallers }
+    { processes: twoCallers },
   ),
   mutant(
     "blind write",
@@ -274,16 +276,16 @@ export const mutants: ReadonlyArray<Mutant> = [
       return next && { ...next, generation: newest + 1 }
     }),
     "I3 nothing older replaces",
-    { processes: oneCaller, faults: ["signIn"], bounds: oneFault }
+    { processes: oneCaller, faults: ["signIn"], bounds: oneFault },
   ),
   mutant(
     "verdict without generation",
     "A refusal condemns whatever is stored when it is written down.",
     ruling("Condemn", (current, change, newest) =>
-      Change.apply(current, newest, { ...change, generation: current.generation })
+      Change.apply(current, newest, { ...change, generation: current.generation }),
     ),
     "I3 nothing older replaces",
-    { processes: oneCaller, faults: ["revoke", "signIn"], bounds: { faults: 2, stalls: 0 } }
+    { processes: oneCaller, faults: ["revoke", "signIn"], bounds: { faults: 2, stalls: 0 } },
   ),
   mutant(
     "verdict deletes",
@@ -293,16 +295,16 @@ export const mutants: ReadonlyArray<Mutant> = [
       return next && { ...next, tokens: withoutRefreshToken(next.tokens) }
     }),
     "I3 nothing older replaces",
-    { processes: oneCaller, faults: ["revoke"], bounds: oneFault }
+    { processes: oneCaller, faults: ["revoke"], bounds: oneFault },
   ),
   mutant(
     "older 401 forces",
     "A 401 is taken to be about the newest token, whichever token was refused.",
     hearing((event, { context }) =>
-      event.type === "Refused" ? { ...event, generation: context.view.generation } : event
+      event.type === "Refused" ? { ...event, generation: context.view.generation } : event,
     ),
     "I6 one forced refresh",
-    { processes: [{ calls: ["token", "refused"] }] }
+    { processes: [{ calls: ["token", "refused"] }] },
   ),
   mutant(
     "force without the gate",
@@ -317,7 +319,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       })),
     },
     "I1 presented at most once",
-    { processes: alike(2, "refused"), token: "fresh" }
+    { processes: alike(2, "refused"), token: "fresh" },
   ),
   mutant(
     "passing failure as death",
@@ -325,17 +327,17 @@ export const mutants: ReadonlyArray<Mutant> = [
     reading((outcome) =>
       outcome._tag === "Rejected" && outcome.dead === undefined
         ? { ...outcome, dead: { reason: "rejected", code: "error" } }
-        : outcome
+        : outcome,
     ),
     "I8 no false death",
-    { processes: oneCaller, faults: ["busyBefore", "rateLimited"], bounds: oneFault }
+    { processes: oneCaller, faults: ["busyBefore", "rateLimited"], bounds: oneFault },
   ),
   mutant(
     "death as passing failure",
     "Every refusal may be a passing one, and is tried again.",
     reading((outcome) => (outcome._tag === "Rejected" ? { ...outcome, dead: undefined } : outcome)),
     "I7 dead costs nothing",
-    { processes: oneCaller, faults: ["revoke"], bounds: oneFault }
+    { processes: oneCaller, faults: ["revoke"], bounds: oneFault },
   ),
   mutant(
     "retry of the POST",
@@ -344,19 +346,19 @@ export const mutants: ReadonlyArray<Mutant> = [
       endpoint: (endpoint) => ({
         exchange: (credential, deadline) =>
           Effect.flatMap(endpoint.exchange(credential, deadline), (outcome) =>
-            outcome._tag === "Ambiguous" ? endpoint.exchange(credential, deadline) : Effect.succeed(outcome)
+            outcome._tag === "Ambiguous" ? endpoint.exchange(credential, deadline) : Effect.succeed(outcome),
           ),
       }),
     },
     "I1 presented at most once",
-    { processes: oneCaller, faults: ["lostAnswer", "busyAfter"], bounds: oneFault }
+    { processes: oneCaller, faults: ["lostAnswer", "busyAfter"], bounds: oneFault },
   ),
   mutant(
     "retry of an unknown outcome on a strict server",
     "The server is thought to honour a consumed refresh token until its successor is used.",
     seeing((view) => ({ ...view, reuse: "untilSuccessorUsed" })),
     "I1 presented at most once",
-    { processes: oneCaller, ...inWindow, faults: ["lostAnswer"], bounds: oneFault }
+    { processes: oneCaller, ...inWindow, faults: ["lostAnswer"], bounds: oneFault },
   ),
   mutant(
     "caller's cancel kills the flight",
@@ -372,20 +374,20 @@ export const mutants: ReadonlyArray<Mutant> = [
           Effect.interruptible(
             Effect.raceFirst(
               endpoint.exchange(credential, deadline),
-              Effect.as(Deferred.await(abortOf(process)), { _tag: "Ambiguous", cause: "aborted" } as const)
-            )
+              Effect.as(Deferred.await(abortOf(process)), { _tag: "Ambiguous", cause: "aborted" } as const),
+            ),
           ),
       }),
     },
     "I4 what was granted is stored",
-    { processes: oneCaller, faults: ["cancel"], bounds: oneFault }
+    { processes: oneCaller, faults: ["cancel"], bounds: oneFault },
   ),
   mutant(
     "waiters not settled on failure",
     "Who waits is told about tokens only.",
     wishing(({ type }) => type !== "postpone"),
     "I9 every waiter ends",
-    { processes: oneCaller, faults: ["busyBefore"], bounds: oneFault }
+    { processes: oneCaller, faults: ["busyBefore"], bounds: oneFault },
   ),
   mutant(
     "old refresh token overwritten first",
@@ -405,7 +407,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       })),
     },
     "I3 nothing older replaces",
-    { processes: oneCaller }
+    { processes: oneCaller },
   ),
   mutant(
     "lease shorter than the deadline",
@@ -416,11 +418,11 @@ export const mutants: ReadonlyArray<Mutant> = [
           name,
           change._tag === "Claim"
             ? { ...change, ticket: { ...change.ticket, drainedAt: change.ticket.issuedAt + 5_000 } }
-            : change
+            : change,
         ),
     })),
     "I1 presented at most once",
-    { processes: twoCallers, options: { callerDeadlineMillis: 10_000 }, bounds: { faults: 0, stalls: 1 } }
+    { processes: twoCallers, options: { callerDeadlineMillis: 10_000 }, bounds: { faults: 0, stalls: 1 } },
   ),
   mutant(
     "expiry by a clock that jumps",
@@ -433,7 +435,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       server: { reuse: "strict", accessLifetimeMillis: 300_000 },
       faults: ["pause"],
       bounds: oneFault,
-    }
+    },
   ),
 
   // -------------------------------------------------------------------- beyond the twenty
@@ -443,10 +445,10 @@ export const mutants: ReadonlyArray<Mutant> = [
     ruling("Claim", (current, change, newest) =>
       change.ticket.attempt === 2 && current.ticket !== undefined
         ? { ...current, ticket: { ...change.ticket, first: current.ticket } }
-        : Change.apply(current, newest, change)
+        : Change.apply(current, newest, change),
     ),
     "I7 dead costs nothing",
-    { processes: twoCallers, faults: ["crash"], restart: 1, bounds: oneFault }
+    { processes: twoCallers, faults: ["crash"], restart: 1, bounds: oneFault },
   ),
   mutant(
     "a third presentation",
@@ -456,34 +458,41 @@ export const mutants: ReadonlyArray<Mutant> = [
       ...ruling("Claim", (current, change, newest) =>
         current.ticket !== undefined && current.ticket.id === change.after
           ? { ...current, ticket: { ...change.ticket, first: current.ticket } }
-          : Change.apply(current, newest, change)
+          : Change.apply(current, newest, change),
       ),
     },
     "I1 presented at most once",
-    { processes: oneCaller, faults: ["crash"], server: { reuse: "rejectOnly" }, restart: 1, bounds: { faults: 2, stalls: 0 } }
+    {
+      processes: oneCaller,
+      faults: ["crash"],
+      server: { reuse: "rejectOnly" },
+      restart: 1,
+      bounds: { faults: 2, stalls: 0 },
+    },
   ),
   mutant(
     "sends after standing still",
     "Between winning the ticket and presenting nobody looks at the clock.",
     hearing((event) => (event.type === "Claimed" ? { ...event, elapsed: 0 } : event)),
     "I1 presented at most once",
-    { processes: twoCallers, faults: ["pause"], bounds: oneFault }
+    { processes: twoCallers, faults: ["pause"], bounds: oneFault },
   ),
   mutant(
     "a failed early refresh is told to the caller",
     "The refresh window is taken off the token's life, so that a refresh that fails takes a working token away.",
     seeing((view) => ({ ...view, usableUntil: view.refreshAt })),
     "I5 no error while a token works",
-    { processes: oneCaller, token: "inWindow", faults: ["busyBefore"], bounds: oneFault }
+    { processes: oneCaller, token: "inWindow", faults: ["busyBefore"], bounds: oneFault },
   ),
   mutant(
     "a store that failed is not tried again",
     "The new token is served from memory, and never stored.",
-    wishing(({ type }, event, { value }) =>
-      !(type === "wake" && event.type === "StoreFailed" && JSON.stringify(value).includes("committing"))
+    wishing(
+      ({ type }, event, { value }) =>
+        !(type === "wake" && event.type === "StoreFailed" && JSON.stringify(value).includes("committing")),
     ),
     "I4 what was granted is stored",
-    { processes: oneCaller, faults: ["storeFails"], bounds: oneFault }
+    { processes: oneCaller, faults: ["storeFails"], bounds: oneFault },
   ),
   mutant(
     "write-behind",
@@ -498,7 +507,7 @@ export const mutants: ReadonlyArray<Mutant> = [
           : store.compareAndSwap(name, change),
     })),
     "I4 what was granted is stored",
-    { processes: oneCaller }
+    { processes: oneCaller },
   ),
   mutant(
     "a dead holder's ticket is never taken over",
@@ -506,10 +515,10 @@ export const mutants: ReadonlyArray<Mutant> = [
     seeing((view) =>
       view.ticket === undefined
         ? view
-        : { ...view, ticket: { ...view.ticket, vanished: true, holderGone: false, drainedAt: Infinity } }
+        : { ...view, ticket: { ...view.ticket, vanished: true, holderGone: false, drainedAt: Infinity } },
     ),
     "I9 every waiter ends",
-    { processes: oneCaller, faults: ["crash"], bounds: oneFault }
+    { processes: oneCaller, faults: ["crash"], bounds: oneFault },
   ),
   mutant(
     "a pause binds its author only",
@@ -519,7 +528,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       ...ruling("Claim", ({ pause: _, ...current }, change, newest) => Change.apply(current, newest, change)),
     },
     "no refresh without need",
-    { processes: twoCallers, faults: ["rateLimited"], bounds: oneFault }
+    { processes: twoCallers, faults: ["rateLimited"], bounds: oneFault },
   ),
   mutant(
     "tokens without a new generation",
@@ -529,7 +538,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       return next && { ...next, generation: current.generation }
     }),
     "I2 generations grow",
-    { processes: oneCaller }
+    { processes: oneCaller },
   ),
   mutant(
     "the request in the error",
@@ -544,6 +553,6 @@ export const mutants: ReadonlyArray<Mutant> = [
       }),
     },
     "I10 no secret",
-    { processes: oneCaller, faults: ["busyBefore"], bounds: oneFault }
+    { processes: oneCaller, faults: ["busyBefore"], bounds: oneFault },
   ),
 ]

@@ -1,0 +1,290 @@
+/**
+ * The network of a world: requests under way, and what can become of them.
+ *
+ * **Details**
+ *
+ * - An exchange takes three steps: the request leaves, the server acts, the answer arrives.
+ * - Whoever stops listening loses what the server says; with the fault `late` on offer, the request may still arrive.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type { Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
+import type { Credential } from "../lifecycle/Credential.ts"
+import type { Presentation, Rotation } from "./Monitor.ts"
+import type { Fault } from "./Scenario.ts"
+import * as Sim from "./Simulation.ts"
+import type { World } from "./World.ts"
+import * as Judge from "./worldJudge.ts"
+import type { Answer } from "./WorldServer.ts"
+
+interface Message {
+  readonly id: string
+  readonly process: Sim.Process
+  readonly token: string
+  readonly presentation: Presentation
+  readonly resume: (outcome: Effect.Effect<Outcome>) => void
+  state: "sent" | "answered" | "abandoned"
+  answer: Answer | undefined
+  rotation: Rotation | undefined
+  duplicated: boolean
+}
+
+export type AddFault = (kind: Fault, id: string, process: number, run: () => void) => void
+
+const sendReads = Sim.Ghost | Sim.Store | Sim.Server | Sim.Time
+
+export class WorldNetwork {
+  messages: Array<Message> = []
+  readonly #world: World
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  // ------------------------------------------------------------------ an exchange
+
+  /** The token endpoint as `process` reaches it. */
+  service(process: Sim.Process): TokenEndpoint["Service"] {
+    return { exchange: (credential, deadlineMillis) => this.#exchange(process, credential, deadlineMillis) }
+  }
+
+  #exchange(process: Sim.Process, credential: Credential, deadlineMillis: number): Effect.Effect<Outcome> {
+    const { monitor, sim } = this.#world
+    const token = Redacted.value(credential.tokens.refreshToken!)
+    const until = sim.now + deadlineMillis
+    let message: Message | undefined
+    const send = Effect.callback<Outcome>((resume) => {
+      const offered = sim.operation(
+        process,
+        "send",
+        () => `${token}@${until}`,
+        sendReads,
+        Sim.Ghost | Sim.network(process.index),
+        () => {
+          message = this.#leave(process, token, credential, resume)
+          return [Effect.void, token]
+        },
+        // A process that wakes after its deadline runs its timers first: the request never leaves.
+        () => sim.now < until,
+      )
+      const fiber = Effect.runForkWith(sim.surroundings(process))(offered, { scheduler: sim.scheduler })
+      return Effect.sync(() => {
+        fiber.interruptUnsafe()
+        if (message === undefined) return
+        // Only a deadline that has passed excuses a process that does not listen any more.
+        if (process.alive && sim.now < until) {
+          monitor.fail("I4 what was granted is stored", `${process.name} hangs up on the answer to ${token}`)
+        }
+        this.#abandon(message)
+      })
+    })
+    return send.pipe(
+      Effect.timeoutOption(deadlineMillis),
+      Effect.map(
+        Option.getOrElse((): Outcome =>
+          message === undefined
+            ? { _tag: "NotSent", cause: "no connection in time" }
+            : { _tag: "Ambiguous", cause: "no answer in time" },
+        ),
+      ),
+    )
+  }
+
+  #leave(process: Sim.Process, token: string, credential: Credential, resume: Message["resume"]): Message {
+    const { monitor, sim } = this.#world
+    const presentation = monitor.presented(process, token, credential, Judge.scene(this.#world, process))
+    sim.log(process.name, "AS", `refresh ${token}`, "call")
+    let id = `${process.name}>${token}`
+    while (this.messages.some((other) => other.id === id)) id += "+"
+    const message: Message = {
+      id,
+      process,
+      token,
+      presentation,
+      resume,
+      state: "sent",
+      answer: undefined,
+      rotation: undefined,
+      duplicated: false,
+    }
+    this.messages.push(message)
+    return message
+  }
+
+  /** The server acts on a request: this is where a refresh token is consumed, whoever still listens. */
+  #arrive(message: Message): void {
+    const { monitor, server, sim } = this.#world
+    sim.wrote |= Sim.Server | Sim.Ghost | Sim.network(message.process.index)
+    sim.read |= Sim.Time | Sim.Store | Sim.Ghost
+    const answer = server.present(message.token, sim.now)
+    sim.log("AS", "AS", answer.words, "note")
+    message.answer = answer
+    if (answer.granted !== undefined) {
+      const { accessToken, refreshToken } = answer.granted
+      let rotation = monitor.rotations.find((known) => known.accessToken === accessToken)
+      if (rotation === undefined) {
+        const to = refreshToken ?? message.token
+        rotation = { from: message.token, to, accessToken, at: sim.now, fate: "answering", holder: undefined }
+        monitor.rotations.push(rotation)
+      } else if (rotation.fate === "lost") {
+        rotation.fate = "answering"
+      }
+      message.rotation = rotation
+    }
+    if (message.state === "abandoned" || !message.process.alive) this.#vanish(message)
+    else message.state = "answered"
+  }
+
+  #deliver(message: Message): void {
+    const { monitor, server, sim, store } = this.#world
+    const { presentation, process, rotation } = message
+    const answer = message.answer!
+    sim.wrote |= Sim.own(process.index) | Sim.network(process.index) | Sim.Ghost
+    sim.read |= Sim.Time
+    this.#take(message)
+    presentation.outcome = answer.granted !== undefined || answer.unsure ? "told" : answer.dead ? "dead" : "harmless"
+    if (answer.unsure) monitor.forgotten(presentation)
+    if (answer.granted !== undefined && (rotation?.fate === "answering" || rotation?.fate === "lost")) {
+      rotation.fate = "delivered"
+      rotation.holder = process
+      // Signed out, or replaced: what is stored by now is not what was asked with.
+      const current = store.stored?.tokens.refreshToken
+      if (current === undefined || Redacted.value(current) !== message.token) monitor.dropped(rotation)
+    }
+    process.observe(`answer${message.token}${answer.words}@${sim.now}`)
+    sim.log("AS", process.name, answer.words, "reply")
+    message.resume(Effect.succeed(server.outcome(answer, sim.now + process.skewMillis)))
+  }
+
+  /** The process stopped listening: its deadline passed, or it is gone. */
+  #abandon(message: Message): void {
+    const { monitor, scenario, sim } = this.#world
+    sim.wrote |= Sim.Ghost | Sim.network(message.process.index)
+    monitor.forgotten(message.presentation)
+    if (message.state !== "answered" && scenario.faults.includes("late")) message.state = "abandoned"
+    else this.#vanish(message)
+  }
+
+  /** The message is gone, and with it what it carried. */
+  #vanish(message: Message): void {
+    const { rotation } = message
+    this.#take(message)
+    const isCarried = this.messages.some((other) => other.rotation === rotation)
+    if (rotation?.fate === "answering" && !isCarried) this.#world.monitor.lose(rotation)
+  }
+
+  /** An abandoned message that vanishes may have been taken before. */
+  #take(message: Message): void {
+    const at = this.messages.indexOf(message)
+    if (at >= 0) this.messages.splice(at, 1)
+  }
+
+  /** A process was killed: requests that are on their way still arrive. */
+  killed(process: Sim.Process): void {
+    for (const message of this.messages.filter((sent) => sent.process === process)) {
+      this.#world.monitor.forgotten(message.presentation)
+      if (message.state === "answered") this.#vanish(message)
+    }
+  }
+
+  // ------------------------------------------------------------------ what can happen next
+
+  /** Nothing is under way that anybody listens for. */
+  get isQuiet(): boolean {
+    return this.messages.every(({ state }) => state === "abandoned")
+  }
+
+  /** What the network can do next by itself. */
+  steps(): Array<Sim.Action> {
+    const actions: Array<Sim.Action> = []
+    for (const message of this.messages) {
+      const { id, process, state } = message
+      const free = { process: process.index, fault: 0, stall: 0 } as const
+      if (state === "sent") {
+        actions.push({ ...free, id: `${id}:server`, local: false, run: () => this.#arrive(message) })
+      } else if (state === "answered") {
+        actions.push({ ...free, id: `${id}:answer`, local: true, run: () => this.#deliver(message) })
+      }
+    }
+    return actions
+  }
+
+  /** What can become of messages at the cost of a fault. */
+  faults(kind: Fault, add: AddFault): void {
+    for (const message of this.messages) {
+      const run = this.#fault(kind, message)
+      if (run === undefined) continue
+      const { id, process } = message
+      add(kind, id, process.index, () => {
+        this.#world.sim.wrote |= Sim.network(process.index) | Sim.own(process.index) | Sim.Ghost
+        run()
+      })
+    }
+  }
+
+  /** What `kind` does to this message, where it can happen to it now. */
+  #fault(kind: Fault, message: Message): (() => void) | undefined {
+    const { monitor, server, sim } = this.#world
+    const { state, token } = message
+    if (state === "sent" && (kind === "busyBefore" || kind === "rateLimited")) {
+      return () => {
+        message.answer = server.refuse(kind === "busyBefore" ? 503 : 429, sim.now)
+        message.state = "answered"
+        sim.log("AS", "AS", message.answer.words, "fault")
+      }
+    }
+    if (state === "sent" && kind === "busyAfter") return () => this.#loseBehindGateway(message)
+    if (state === "sent" && kind === "lostRequest") {
+      return () => {
+        sim.log("Net", "Net", `the request with ${token} is lost`, "fault")
+        this.#take(message)
+      }
+    }
+    if (state === "answered" && kind === "lostAnswer") {
+      return () => {
+        sim.log("Net", "Net", `the answer to ${token} is lost`, "fault")
+        this.#vanish(message)
+      }
+    }
+    if (state === "abandoned" && kind === "late") {
+      return () => {
+        sim.log("Net", "Net", `a late request with ${token} still arrives`, "fault")
+        monitor.excuse ??= "a request arrived after its sender was gone"
+        this.#arrive(message)
+      }
+    }
+    if (state === "sent" && kind === "twice" && !message.duplicated) return () => this.#arriveTwice(message)
+    return undefined
+  }
+
+  #loseBehindGateway(message: Message): void {
+    const { monitor, server, sim } = this.#world
+    this.#arrive(message)
+    if (message.state !== "answered") return
+    message.answer = server.refuse(502, sim.now)
+    if (message.rotation?.fate === "answering") monitor.lose(message.rotation)
+    sim.log("AS", "AS", "has done it, and the gateway says 502", "fault")
+  }
+
+  /** The copy arrives first; nobody listens for its answer. */
+  #arriveTwice(message: Message): void {
+    const { monitor, server, sim } = this.#world
+    sim.log("Net", "Net", `the request with ${message.token} arrives twice`, "fault")
+    message.duplicated = true
+    monitor.excuse ??= "the network delivered a request twice"
+    const answer = server.present(message.token, sim.now)
+    sim.wrote |= Sim.Server
+    sim.log("AS", "AS", answer.words, "note")
+  }
+
+  /** What is under way of `process` and its predecessors, for the name of the state. */
+  digest(process: Sim.Process): string {
+    let text = ""
+    for (const { answer, duplicated, process: sender, state, token } of this.messages) {
+      if (sender.index !== process.index) continue
+      text += `;${sender === process ? "" : "^"}${token}${state}${answer?.words ?? ""}${duplicated ? "2" : ""}`
+    }
+    return text
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * The store of a world: one record, read and written by conditional changes, that a disk or a person may interfere with.
+ *
+ * **Details**
+ *
+ * - Each operation is one step, and what is judged of it is judged within that step.
+ * - What a process learns is digested without process numbers, or symmetric states would look different.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import { apply, type Change } from "../lifecycle/Change.ts"
+import type { Credential } from "../lifecycle/Credential.ts"
+import { type CredentialStore, StoreUnavailable } from "../store/CredentialStore.ts"
+import * as Sim from "./Simulation.ts"
+import type { World } from "./World.ts"
+import * as Judge from "./worldJudge.ts"
+import { changeWords, credentialWords } from "./worldNames.ts"
+import type { Grant } from "./WorldServer.ts"
+
+export const credentialName = "github"
+
+const down = new StoreUnavailable({ reason: "full", path: "keep.db", message: "keep.db: the disk is full" })
+
+const readTouches = Sim.Store | Sim.Alive | Sim.Time
+const changeTouches = readTouches | Sim.Server | Sim.Ghost
+
+export class WorldStore {
+  stored: Credential | undefined
+  /** The highest generation there has been, deleted records included. */
+  newest = 1
+  /** Until when the disk is full. */
+  downUntil = 0
+  readonly #world: World
+
+  constructor(world: World, grant: Grant, expiresAt: number) {
+    this.#world = world
+    this.stored = this.#credential(grant, expiresAt)
+  }
+
+  #credential(grant: Grant, expiresAt: number): Credential {
+    const { believed, server } = this.#world.scenario
+    const { accessLifetimeMillis: lifetimeMillis, graceMillis, reuse } = this.#world.server.policy
+    return {
+      name: credentialName,
+      generation: 1,
+      provider: "generic",
+      tokenEndpoint: "https://as.example/token",
+      client: { clientId: "client", authMethod: "none" },
+      tokens: {
+        accessToken: Redacted.make(grant.accessToken),
+        refreshToken: Redacted.make(grant.refreshToken),
+        tokenType: "Bearer",
+        expiry: { _tag: "Known", at: expiresAt, lifetimeMillis },
+        obtainedAt: expiresAt - lifetimeMillis,
+      },
+      reuse: believed ?? { class: server.reuse ?? reuse, graceMillis },
+      forced: 0,
+    }
+  }
+
+  get isDown(): boolean {
+    return this.#world.sim.now < this.downUntil
+  }
+
+  /** The store as `process` has it. */
+  service(process: Sim.Process): CredentialStore["Service"] {
+    const { processes, sim } = this.#world
+    return {
+      read: () =>
+        Effect.withFiber((fiber) =>
+          sim.operation(
+            process,
+            "read",
+            () => processes.caller(process, fiber),
+            readTouches,
+            0,
+            () => this.#read(process),
+          ),
+        ),
+      compareAndSwap: (_, change) =>
+        sim.operation(
+          process,
+          change._tag.toLowerCase(),
+          () => this.#changeDigest(change),
+          changeTouches,
+          Sim.Store | Sim.Ghost,
+          () => this.#change(process, change),
+        ),
+      list: Effect.sync(() => (this.stored === undefined ? [] : [this.stored])),
+      remove: () => Effect.die("not in this world"),
+      changes: Stream.empty,
+    }
+  }
+
+  #fails(process: Sim.Process): readonly [Effect.Effect<never, StoreUnavailable>, string] {
+    this.#world.sim.log("Store", process.name, "fails: the disk is full", "fault")
+    return [Effect.fail(down), "down"]
+  }
+
+  #read(process: Sim.Process): readonly [Effect.Effect<Credential | undefined, StoreUnavailable>, string] {
+    const { sim } = this.#world
+    if (this.isDown) return this.#fails(process)
+    sim.log(process.name, "Store", "read", "call")
+    sim.log("Store", process.name, this.#words(), "reply")
+    return [Effect.succeed(this.stored), this.digest(process)]
+  }
+
+  #change(
+    process: Sim.Process,
+    change: Change,
+  ): readonly [Effect.Effect<{ applied: boolean; credential: Credential | undefined }, StoreUnavailable>, string] {
+    const { monitor, parts, sim } = this.#world
+    if (this.isDown) return this.#fails(process)
+    const next = parts.apply(this.stored, this.newest, change)
+    const applied = next !== undefined
+    sim.log(process.name, "Store", changeWords(change), "call")
+    Judge.changed(this.#world, process, change, applied)
+    if (applied) {
+      if (change._tag === "Claim") Judge.claimed(this.#world, process, next)
+      this.#write(process, next)
+    }
+    sim.log("Store", process.name, `${applied ? "ok: " : "no: "}${this.#words()}`, "reply")
+    if (change._tag === "Commit" && !applied) {
+      for (const rotation of monitor.rotations) if (rotation.holder === process) monitor.dropped(rotation)
+    }
+    return [Effect.succeed({ applied, credential: this.stored }), `${applied}${this.digest(process)}`]
+  }
+
+  #write(process: Sim.Process, next: Credential): void {
+    const { monitor } = this.#world
+    Judge.written(this.#world, process, next)
+    this.stored = next
+    this.newest = Math.max(this.newest, next.generation)
+    for (const rotation of monitor.rotations) {
+      if (rotation.accessToken === Redacted.value(next.tokens.accessToken)) monitor.dropped(rotation)
+    }
+  }
+
+  // ------------------------------------------------------------------ people and disks
+
+  /** A person signs in again: a write that asks nothing. */
+  signIn(grant: Grant): void {
+    const { server, sim } = this.#world
+    const { generation: _, ...credential } = this.#credential(grant, sim.now + server.policy.accessLifetimeMillis)
+    const next = apply(this.stored, this.newest, { _tag: "Put", credential })!
+    this.stored = next
+    this.newest = next.generation
+    sim.log("Person", "Store", `signs in: ${this.#words()}`, "fault")
+  }
+
+  /** A person signs out. What a process holds by then has nowhere to go, and is nobody's loss. */
+  signOut(): void {
+    const { monitor, sim } = this.#world
+    this.stored = undefined
+    this.newest++
+    for (const rotation of monitor.rotations) if (rotation.fate === "delivered") monitor.dropped(rotation)
+    monitor.excuse ??= "a person signed out"
+    sim.log("Person", "Store", "signs out", "fault")
+  }
+
+  /** The disk is full for a while. */
+  fillDisk(): void {
+    const { sim } = this.#world
+    this.downUntil = sim.now + 2_500
+    sim.log("Store", "Store", "the disk is full for 2.5 s", "fault")
+  }
+
+  // ------------------------------------------------------------------ for traces and names of states
+
+  #words(): string {
+    return credentialWords(this.stored, this.#world.sim.now)
+  }
+
+  /** The record without process numbers, seen by `process`, or by nobody in particular for the state hash. */
+  digest(process: Sim.Process | undefined): string {
+    if (this.stored === undefined) return "-"
+    const { forced, generation, pause, reuse, ticket, tokens, verdict } = this.stored
+    const expiry = tokens.expiry._tag === "Known" ? tokens.expiry.at : tokens.expiry._tag
+    const refresh = tokens.refreshToken ? Redacted.value(tokens.refreshToken) : ""
+    let text = `${generation},${Redacted.value(tokens.accessToken)},${refresh},${expiry},${forced},${reuse.class}`
+    if (ticket) {
+      const whose = process === undefined ? "" : this.#whose(ticket.holder, process)
+      const first = ticket.first ? `<${ticket.first.issuedAt}` : ""
+      text += `,t${ticket.attempt}${ticket.vanishedAt === undefined ? "" : "v"}@${ticket.issuedAt}${whose}${first}`
+    }
+    if (pause) text += `,p${pause.until}.${pause.failures}`
+    if (verdict) text += `,d${verdict.reason}`
+    return text
+  }
+
+  #whose(holder: { readonly instance: string; readonly host: string }, process: Sim.Process): string {
+    if (holder.instance === process.name) return "mine"
+    return this.#world.processes.isGone(holder, process.host) ? "gone" : "other"
+  }
+
+  /** How a ticket that somebody remembers is related to the one that is stored: all that a conditional write asks. */
+  relation(ticketId: string | undefined): string {
+    const ticket = this.stored?.ticket
+    if (ticketId === undefined) return "-"
+    return ticketId === ticket?.id ? "now" : ticketId === ticket?.first?.id ? "before" : "old"
+  }
+
+  /** All that the rest of the program will make of a change that is about to be asked for. */
+  #changeDigest(change: Change): string {
+    switch (change._tag) {
+      case "Claim":
+        return `${change.generation}.${change.ticket.attempt}@${change.ticket.issuedAt}${this.relation(change.after)}`
+      case "Commit":
+        return `${change.generation}${Redacted.value(change.tokens.accessToken)}${change.forced}`
+      case "Release":
+        return `${change.generation}${this.relation(change.ticketId)}${change.pause?.until ?? ""}`
+      case "Condemn":
+        return `${change.generation}${change.verdict.reason}${this.relation(change.doubt)}`
+      case "Doubt":
+        return `${change.generation}${this.relation(change.ticketId)}`
+      case "Put":
+        return "put"
+    }
+  }
+}
