@@ -5,7 +5,7 @@
 import * as fs from "node:fs/promises"
 import * as os from "node:os"
 import * as path from "node:path"
-import { isMainThread, parentPort, Worker } from "node:worker_threads"
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { explore, type Report } from "../src/testing/explore.ts"
 import type { Scenario } from "../src/testing/Scenario.ts"
 import { deep, scenarios } from "../src/testing/scenarios.ts"
@@ -32,7 +32,17 @@ const row = (scenario: Scenario, report: Report): ReadonlyArray<string> => [
   `${(report.millis / 1000).toFixed(1)} s`,
 ]
 
-const head = ["scenario", "what happens", "processes x calls", "faults, stalls", "executions", "states", "result", "faults tried", "time"]
+const head = [
+  "scenario",
+  "what happens",
+  "processes x calls",
+  "faults, stalls",
+  "executions",
+  "states",
+  "result",
+  "faults tried",
+  "time",
+]
 
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string =>
   [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n")
@@ -45,10 +55,12 @@ const coverage = (reports: ReadonlyArray<Report>): string => {
       if (what.includes(" ")) taken.set(what, (taken.get(what) ?? 0) + times)
     }
   }
-  const rows = [...taken].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([what, times]) => {
-    const [from, event, to] = what.split(" ")
-    return `| ${from} | ${event} | ${to} | ${times} |`
-  })
+  const rows = [...taken]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([what, times]) => {
+      const [from, event, to] = what.split(" ")
+      return `| ${from} | ${event} | ${to} | ${times} |`
+    })
   return ["| from | event | to | times |", "| --- | --- | --- | --- |", ...rows].join("\n")
 }
 
@@ -74,41 +86,41 @@ const runAll = async (wanted: ReadonlyArray<Scenario>): Promise<ReadonlyArray<re
   const results = new Map<number, Report>()
   const started = performance.now()
   const worker = async (): Promise<void> => {
-    const thread = new Worker(import.meta.filename)
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const index = next
+      const thread = new Worker(import.meta.filename, { workerData: next })
       const report = await new Promise<Report>((resolve, reject) => {
         thread.once("message", resolve)
         thread.once("error", reject)
-        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
-        thread.postMessage(index)
       })
-      thread.removeAllListeners()
-      results.set(index, report)
+      await thread.terminate()
+      results.set(next, report)
       const { executions, millis, verdict } = report
       const seconds = ((performance.now() - started) / 1000).toFixed(0)
-      console.log(`${seconds.padStart(4)} s  ${verdict.padEnd(10)} ${all[index]!.name.padEnd(40)} ${executions} executions, ${Math.round((executions / millis) * 1000)}/s`)
+      const rate = Math.round((executions / millis) * 1000)
+      console.log(
+        `${seconds.padStart(4)} s  ${verdict.padEnd(10)} ${all[next]!.name.padEnd(40)} ${executions} executions, ${rate}/s`,
+      )
     }
-    await thread.terminate()
   }
   await Promise.all(Array.from({ length: Math.min(os.availableParallelism(), queue.length) }, worker))
   return wanted.map((scenario) => [scenario, results.get(all.indexOf(scenario))!] as const)
 }
 
 if (!isMainThread) {
-  parentPort!.on("message", async (index: number) => {
-    const report = await explore(all[index]!)
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
-    parentPort!.postMessage(report)
-  })
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
+  parentPort!.postMessage(await explore(all[workerData as number]!))
 } else {
   const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"))
   const only = process.argv.slice(2).find((argument) => !argument.startsWith("--"))
-  const set = (flags.includes("--deep") ? deep : scenarios).filter(({ name }) => only === undefined || name.startsWith(only))
+  const set = (flags.includes("--deep") ? deep : scenarios).filter(
+    ({ name }) => only === undefined || name.startsWith(only),
+  )
   const results = await runAll(set)
   const broken = results.filter(([scenario, report]) => report.verdict !== "holds" || isVacuous(report, scenario))
   for (const [{ name }, { found, verdict }] of broken) {
-    console.error(`${name}: ${verdict}${found.map(({ schedule, violation }) => `\n  ${violation.invariant}: ${violation.detail}\n  tokenkeep explore ${name} --replay "${schedule.join(" ")}"`).join("")}`)
+    console.error(
+      `${name}: ${verdict}${found.map(({ schedule, violation }) => `\n  ${violation.invariant}: ${violation.detail}\n  tokenkeep explore ${name} --replay "${schedule.join(" ")}"`).join("")}`,
+    )
   }
   if (broken.length > 0) process.exitCode = 1
   else if (only === undefined && !flags.includes("--deep")) {

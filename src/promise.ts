@@ -86,8 +86,8 @@ const quietClock = Layer.effect(
           timer.unref()
           return Effect.sync(() => clearTimeout(timer))
         }),
-    })
-  )
+    }),
+  ),
 )
 
 /** Holds the process while `promise` is pending, and no longer. */
@@ -106,13 +106,15 @@ export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeep
   const runtime = ManagedRuntime.make(
     Live.layer(options).pipe(
       Layer.provide([Sqlite.layer({ home: options.home ?? currentHome() }), Http.layer]),
-      Layer.provide(quietClock)
-    )
+      Layer.provide(quietClock),
+    ),
   )
   const run = <A, E>(effect: Effect.Effect<A, E, Keeper>) => held(runtime.runPromise(effect))
-  const keeper = await run(Effect.gen(function* () {
-    return yield* Keeper
-  }))
+  const keeper = await run(
+    Effect.gen(function* () {
+      return yield* Keeper
+    }),
+  )
 
   let closed: Promise<void> | undefined
   const close = (): Promise<void> => (closed ??= held(runtime.dispose()).finally(takeBack))
@@ -134,7 +136,7 @@ export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeep
 
 const promiseCredential = (
   handle: Handle,
-  run: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>
+  run: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>,
 ): PromiseCredential => {
   const valueOf = ({ token }: Access) => Redacted.value(token)
   const refused = async (token: string) => valueOf(await run(handle.refused(token)))
@@ -155,7 +157,7 @@ const promiseCredential = (
         refused,
       },
       // @effect-diagnostics-next-line globalFetch:off -- what it wraps is the caller's own fetch
-      (input, init) => globalThis.fetch(input, init)
+      (input, init) => globalThis.fetch(input, init),
     ),
   }
 }

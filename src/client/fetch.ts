@@ -44,7 +44,8 @@ export const withToken = (source: TokenSource, fetch: Fetch): Fetch => {
   }
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input)
-    if (!isSafe(url)) throw new ForeignResource(`${url.origin} is neither https nor loopback: the token is not sent there`)
+    if (!isSafe(url))
+      throw new ForeignResource(`${url.origin} is neither https nor loopback: the token is not sent there`)
     const { resource, token } = await source.token()
     if (resource !== undefined && !within(url, resource)) {
       throw new ForeignResource(`the token is for ${resource}; it is not sent to ${url.origin}${url.pathname}`)

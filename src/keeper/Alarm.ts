@@ -16,7 +16,7 @@ export interface Alarm<A extends WakeQueue.Sleeper> {
 export const make = <A extends WakeQueue.Sleeper>(
   now: () => number,
   checkMillis: number,
-  wake: (sleeper: A, at: number) => Effect.Effect<void>
+  wake: (sleeper: A, at: number) => Effect.Effect<void>,
 ): Alarm<A> => {
   const queue = WakeQueue.make<A>()
   /** Until when the timer sleeps, and how to make it look again sooner. */

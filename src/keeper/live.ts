@@ -56,7 +56,7 @@ const networkLifetimeMillis = 10_000
 const longestPostponementMillis = 3_600_000
 
 export const make = Effect.fnUntraced(function* (
-  options: KeeperOptions = {}
+  options: KeeperOptions = {},
 ): Effect.fn.Return<Keeper["Service"], never, CredentialStore | TokenEndpoint | Scope.Scope> {
   const store = yield* CredentialStore
   const endpoint = yield* TokenEndpoint
@@ -168,15 +168,15 @@ export const make = Effect.fnUntraced(function* (
           settle(entry, () =>
             entry.cell === undefined
               ? Effect.fail(Wording.temporarilyUnavailable(entry.name, now(), entry.trouble))
-              : Effect.succeed(accessOf(entry.cell, Standing.noteOf(entry)))
-          )
+              : Effect.succeed(accessOf(entry.cell, Standing.noteOf(entry))),
+          ),
         )
       case "refuse":
         return Effect.sync(() =>
           settle(entry, () => {
             const since = entry.verdict?.at ?? Math.min(now(), entry.state.context.view.usableUntil)
             return Effect.fail(Wording.signInRequired(entry.name, command.params.reason, since, entry.verdict))
-          })
+          }),
         )
       case "postpone":
         return Effect.sync(() =>
@@ -185,7 +185,7 @@ export const make = Effect.fnUntraced(function* (
             const { refused, view } = entry.state.context
             const trouble = entry.trouble ?? (refused >= view.generation ? Wording.refusedTrouble : undefined)
             return Effect.fail(entry.storeTrouble ?? Wording.temporarilyUnavailable(entry.name, retryAt, trouble))
-          })
+          }),
         )
     }
   }
@@ -197,7 +197,7 @@ export const make = Effect.fnUntraced(function* (
     entry: Entry,
     operation: Effect.Effect<A, StoreUnavailable>,
     toEvent: (found: A) => Event | undefined,
-    failed: "StoreFailed" | "Unreadable" = "StoreFailed"
+    failed: "StoreFailed" | "Unreadable" = "StoreFailed",
   ): Effect.Effect<void> =>
     Effect.matchEffect(operation, {
       onFailure: (trouble) => {
@@ -240,7 +240,7 @@ export const make = Effect.fnUntraced(function* (
         // Two clocks, because each alone can miss a pause: one stops while the machine sleeps, the other can be set back.
         const elapsed = Math.max(now() - issuedAt, Number(clock.monotonicTimeNanosUnsafe() - monotonic) / 1e6)
         return { type: "Claimed", now: now(), generation, elapsed, view: view(credential, entry) }
-      }
+      },
     )
   })
 
@@ -273,20 +273,20 @@ export const make = Effect.fnUntraced(function* (
         .pipe(
           Effect.tapError(() =>
             // The store does not take it and the server has no other: it is served from memory, and stored when it can be.
-            Effect.sync(() => seen(entry, successor, view(successor)))
-          )
+            Effect.sync(() => seen(entry, successor, view(successor))),
+          ),
         ),
       ({ applied, credential }) => {
         entry.flight = undefined
         return looked(entry, credential, applied ? "Stored" : "Superseded")
-      }
+      },
     )
   }
 
   /** Writes down what came of an exchange that brought no token. */
   const record = (entry: Entry, change: Change): Effect.Effect<void> =>
     answer(entry, store.compareAndSwap(entry.name, change), ({ applied, credential }) =>
-      looked(entry, credential, applied ? "Stored" : "Superseded")
+      looked(entry, credential, applied ? "Stored" : "Superseded"),
     )
 
   const release = (entry: Entry, { failures, generation, pauseUntil }: ParamsOf<"release">): Effect.Effect<void> => {
@@ -315,7 +315,7 @@ export const make = Effect.fnUntraced(function* (
     }),
     // A store that cannot be watched just now is still read at every decision; its hints come back when it does.
     Effect.retry(Schedule.spaced("5 seconds")),
-    Effect.ignore
+    Effect.ignore,
   )
 
   const holding = () => [...entries.values()].filter((entry) => Standing.detailOf(entry.state) === "holding")
@@ -362,7 +362,7 @@ export const make = Effect.fnUntraced(function* (
       yield* dispatch(entry, event())
       const answered = yield* Deferred.await(waiter).pipe(
         Effect.timeoutOption(callerDeadlineMillis),
-        Effect.ensuring(leave)
+        Effect.ensuring(leave),
       )
       if (Option.isSome(answered)) return answered.value
       // This process may have stood still meanwhile: what others have stored by now is better than an error (I5).
@@ -391,7 +391,7 @@ export const make = Effect.fnUntraced(function* (
         entry.cell !== undefined && offers(entry.cell, now(), minValidity) ? entry.cell.token : undefined,
       refused: (token) =>
         Effect.suspend(() =>
-          wait(entry, () => ({ type: "Refused", now: now(), generation: Standing.refusedGeneration(entry, token) }))
+          wait(entry, () => ({ type: "Refused", now: now(), generation: Standing.refusedGeneration(entry, token) })),
         ),
     }
   }
@@ -408,7 +408,7 @@ export const make = Effect.fnUntraced(function* (
     }),
     status: (name) =>
       Effect.flatMap(store.read(name), (credential) =>
-        credential === undefined ? Effect.fail(Wording.notFound(name)) : Effect.succeed(statusOf(credential))
+        credential === undefined ? Effect.fail(Wording.notFound(name)) : Effect.succeed(statusOf(credential)),
       ),
     list: Effect.map(store.list, (credentials) => credentials.map(statusOf)),
     remove: Effect.fnUntraced(function* (name) {

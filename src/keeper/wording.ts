@@ -28,7 +28,7 @@ export const signInRequired = (
   name: string,
   reason: DeadReason,
   since: number,
-  verdict: Verdict | undefined
+  verdict: Verdict | undefined,
 ): SignInRequired =>
   new SignInRequired({
     credential: name,
@@ -47,7 +47,7 @@ export const refusedTrouble = "a resource server has refused the newest token"
 export const temporarilyUnavailable = (
   name: string,
   retryAt: number,
-  trouble: string | undefined
+  trouble: string | undefined,
 ): TemporarilyUnavailable =>
   new TemporarilyUnavailable({
     credential: name,

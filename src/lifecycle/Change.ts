@@ -14,13 +14,26 @@
  * | Put | none | a person signed in: the newest word there is, unless it is an old document once more |
  */
 import * as Redacted from "effect/Redacted"
-import { type Credential, encode, forgivesReuse, type Pause, type Ticket, type Tokens, type Verdict } from "./Credential.ts"
+import {
+  type Credential,
+  encode,
+  forgivesReuse,
+  type Pause,
+  type Ticket,
+  type Tokens,
+  type Verdict,
+} from "./Credential.ts"
 import { fingerprint } from "./fingerprint.ts"
 
 export type Change =
   | { readonly _tag: "Claim"; readonly generation: number; readonly ticket: Ticket; readonly after: string | undefined }
   | { readonly _tag: "Commit"; readonly generation: number; readonly tokens: Tokens; readonly forced: number }
-  | { readonly _tag: "Release"; readonly generation: number; readonly ticketId: string; readonly pause: Pause | undefined }
+  | {
+      readonly _tag: "Release"
+      readonly generation: number
+      readonly ticketId: string
+      readonly pause: Pause | undefined
+    }
   | {
       readonly _tag: "Condemn"
       readonly generation: number
@@ -68,7 +81,8 @@ const put = (current: Credential | undefined, newest: number, document: Omit<Cre
   if (current === undefined) return { ...document, generation: newest + 1 }
   const grant = outlived(current, document) ? { ...document, tokens: current.tokens } : document
   const tokens = { ...grant.tokens, obtainedAt: current.tokens.obtainedAt }
-  const isSame = encode({ ...grant, tokens, generation: 0 }) === encode({ ...without(current, "ticket", "pause"), generation: 0 })
+  const isSame =
+    encode({ ...grant, tokens, generation: 0 }) === encode({ ...without(current, "ticket", "pause"), generation: 0 })
   if (isSame) return undefined
   const open = refreshTokenOf(grant) === refreshTokenOf(current) && current.ticket ? { ticket: current.ticket } : {}
   return { ...grant, ...open, generation: newest + 1 }

@@ -30,8 +30,7 @@ const jwtExpiry = (token: string): number | undefined => {
 }
 
 const seconds = (expiresIn: unknown): number | undefined => {
-  const value =
-    typeof expiresIn === "string" && expiresIn.trim() !== "" ? Number(expiresIn) : expiresIn
+  const value = typeof expiresIn === "string" && expiresIn.trim() !== "" ? Number(expiresIn) : expiresIn
   return typeof value === "number" && Number.isFinite(value) && value > 0 ? value : undefined
 }
 
@@ -58,11 +57,13 @@ export const fromDocument = (expiresAt: unknown, accessToken: string): Expiry | 
     const exp = jwtExpiry(accessToken)
     return exp === undefined ? { _tag: "Unknown" } : { _tag: "Known", at: exp }
   }
-  const numeric = typeof expiresAt === "string" && /^\d+(\.\d+)?$/.test(expiresAt.trim()) ? Number(expiresAt) : expiresAt
+  const numeric =
+    typeof expiresAt === "string" && /^\d+(\.\d+)?$/.test(expiresAt.trim()) ? Number(expiresAt) : expiresAt
   if (typeof numeric === "number") {
     if (!Number.isFinite(numeric) || numeric < 0) return undefined
     return { _tag: "Known", at: Math.round(numeric > 1e11 ? numeric : numeric * 1000) }
   }
-  const parsed = typeof numeric === "string" && /^\d{4}-\d{2}-\d{2}[Tt ]/.test(numeric) ? Date.parse(numeric) : Number.NaN
+  const parsed =
+    typeof numeric === "string" && /^\d{4}-\d{2}-\d{2}[Tt ]/.test(numeric) ? Date.parse(numeric) : Number.NaN
   return Number.isNaN(parsed) ? undefined : { _tag: "Known", at: parsed }
 }

@@ -16,7 +16,13 @@ export type Event =
   | { readonly type: "Looked"; readonly now: number; readonly view: View }
   | { readonly type: "Woke"; readonly now: number }
   /** The ticket is ours. `elapsed` milliseconds passed since we asked for it, on a clock that sleep does not stop. */
-  | { readonly type: "Claimed"; readonly now: number; readonly generation: number; readonly elapsed: number; readonly view: View }
+  | {
+      readonly type: "Claimed"
+      readonly now: number
+      readonly generation: number
+      readonly elapsed: number
+      readonly view: View
+    }
   /** A conditional write did not apply: somebody else wrote first, and this is what the store holds. */
   | { readonly type: "Superseded"; readonly now: number; readonly view: View }
   /** The server answered with tokens; they are in memory and not yet stored. `view` is what storing them will give. */
@@ -24,7 +30,13 @@ export type Event =
   /** The server refused this refresh token for good, by its code. */
   | { readonly type: "Denied"; readonly now: number; readonly generation: number; readonly reason: DeadReason }
   /** Nothing was consumed: not sent, or refused for a passing reason. `jitter` in [0, 1) spreads the retries. */
-  | { readonly type: "Unavailable"; readonly now: number; readonly generation: number; readonly retryAt: number; readonly jitter: number }
+  | {
+      readonly type: "Unavailable"
+      readonly now: number
+      readonly generation: number
+      readonly retryAt: number
+      readonly jitter: number
+    }
   /** The refresh token was sent and no usable answer came back: nobody knows what the server did. */
   | { readonly type: "Vanished"; readonly now: number; readonly generation: number; readonly jitter: number }
   /** The conditional write applied: committed, released or condemned. This is what the store holds now. */

@@ -51,13 +51,11 @@ export const nothingToWrite = { pauseUntil: 0, failures: 0, reason: undefined, u
 const refusedNow = ({ refused, view }: Context): boolean => view.generation > 0 && refused >= view.generation
 
 /** The token may be handed out. A verdict on the refresh token does not take a working access token away (I5). */
-export const usable = (context: Context, now: number): boolean =>
-  now < context.view.usableUntil && !refusedNow(context)
+export const usable = (context: Context, now: number): boolean => now < context.view.usableUntil && !refusedNow(context)
 
 /** Usable for as long as the callers want it, as far as the server grants so much at all. */
 export const enough = (context: Context, now: number): boolean =>
-  usable(context, now) &&
-  context.view.expiresAt - now >= Math.min(context.minValidity, context.view.longestMinValidity)
+  usable(context, now) && context.view.expiresAt - now >= Math.min(context.minValidity, context.view.longestMinValidity)
 
 /** Outside the window, nobody refused it, and long enough for whoever asks: no reason to spend a refresh token. */
 export const fresh = (context: Context, now: number): boolean =>

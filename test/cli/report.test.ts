@@ -15,7 +15,10 @@ describe("what is said when something goes wrong", () => {
   it("each error has its exit code", () => {
     const cases = [
       [new Usage({ message }), exitCodes.usage],
-      [new SignInRequired({ credential: name, reason: "rejected", since: now, advice: "", message }), exitCodes.signInRequired],
+      [
+        new SignInRequired({ credential: name, reason: "rejected", since: now, advice: "", message }),
+        exitCodes.signInRequired,
+      ],
       [new TemporarilyUnavailable({ credential: name, retryAt: now + 45_000, message }), exitCodes.tryAgainLater],
       [new StoreUnavailable({ reason: "full", path: "/x", message }), exitCodes.storeUnavailable],
     ] as const

@@ -12,7 +12,10 @@ import { ambiguous, denied, hour, makeWorld, passing, settle } from "./world.ts"
 
 const text = (access: Access) => Redacted.value(access.token)
 const many = <A, E>(count: number, effect: Effect.Effect<A, E>) =>
-  Effect.all(Array.from({ length: count }, () => effect), { concurrency: "unbounded" })
+  Effect.all(
+    Array.from({ length: count }, () => effect),
+    { concurrency: "unbounded" },
+  )
 
 /** Runs `effect` to its end while virtual time passes in small steps. */
 const elapse = Effect.fnUntraced(function* <A, E>(effect: Effect.Effect<A, E>, steps = 100, stepMillis = 1_000) {
@@ -34,7 +37,8 @@ describe("Keeper", () => {
       assert.isTrue(got.every((access) => text(access) === "access-1"))
       assert.isTrue(keeper.credential("github").peek() === "access-1")
       assert.lengthOf(world.presented, 0)
-    }))
+    }),
+  )
 
   it.effect("50 callers at expiry: one presentation, all get the new token", () =>
     Effect.gen(function* () {
@@ -45,7 +49,8 @@ describe("Keeper", () => {
       const got = yield* elapse(many(50, keeper.credential("github").access()))
       assert.isTrue(got.every((access) => text(access) === "access-2" && access.generation === 2))
       assert.lengthOf(world.presented, 1)
-    }))
+    }),
+  )
 
   it.effect("8 processes x 10 callers at expiry: one presentation", () =>
     Effect.gen(function* () {
@@ -55,11 +60,17 @@ describe("Keeper", () => {
       yield* TestClock.adjust(2 * hour)
       const keepers = [first]
       for (let i = 1; i < 8; i++) keepers.push(yield* world.open(`p${i}`))
-      const got = yield* elapse(Effect.all(keepers.map((keeper) => many(10, keeper.credential("github").access())), { concurrency: "unbounded" }))
+      const got = yield* elapse(
+        Effect.all(
+          keepers.map((keeper) => many(10, keeper.credential("github").access())),
+          { concurrency: "unbounded" },
+        ),
+      )
       assert.lengthOf(got.flat(), 80)
       assert.isTrue(got.flat().every((access) => text(access) === "access-2"))
       assert.lengthOf(world.presented, 1)
-    }))
+    }),
+  )
 
   it.effect("a caller that goes away cancels nothing", () =>
     Effect.gen(function* () {
@@ -75,7 +86,8 @@ describe("Keeper", () => {
       yield* settle
       assert.isTrue(github.peek() === "access-2")
       assert.lengthOf(world.presented, 1)
-    }))
+    }),
+  )
 
   it.effect("another process rotated meanwhile: adopted, no request", () =>
     Effect.gen(function* () {
@@ -89,7 +101,8 @@ describe("Keeper", () => {
       const adopted = yield* elapse(other.credential("github").access())
       assert.isTrue(text(adopted) === "access-2")
       assert.lengthOf(world.presented, 1)
-    }))
+    }),
+  )
 
   it.effect("in the window it refreshes by itself, with nobody asking, and serves the old token meanwhile", () =>
     Effect.gen(function* () {
@@ -104,7 +117,8 @@ describe("Keeper", () => {
       yield* elapse(Effect.sleep(0.06 * hour), 1_000)
       assert.lengthOf(world.presented, 1)
       assert.isTrue(github.peek() === "access-2")
-    }))
+    }),
+  )
 
   it.effect("one timer, any number of credentials, each in its own time", () =>
     Effect.gen(function* () {
@@ -118,7 +132,8 @@ describe("Keeper", () => {
       yield* elapse(Effect.sleep(1.1 * hour), 200, 60_000)
       assert.isAtLeast(world.presented.length, 1)
       assert.isBelow(world.presented.length, 5)
-    }))
+    }),
+  )
 
   it.effect("a 503 while the token still works: served, with a note; and pauses before the next try", () =>
     Effect.gen(function* () {
@@ -134,7 +149,8 @@ describe("Keeper", () => {
       assert.isTrue(text(served) === "access-1")
       assert.include(served.note ?? "", "503")
       assert.isAtMost(world.presented.length, 5)
-    }))
+    }),
+  )
 
   it.effect("a 503 with no usable token: told when to come back, one request for all callers", () =>
     Effect.gen(function* () {
@@ -149,7 +165,8 @@ describe("Keeper", () => {
       assert.isTrue(first?._tag === "TemporarilyUnavailable" && first.retryAt >= 2 * hour + 60_000)
       yield* Effect.flip(keeper.credential("github").access())
       assert.lengthOf(world.presented, 1)
-    }))
+    }),
+  )
 
   it.effect("a dead grant and 100 calls in two processes: one request, and a new login heals both", () =>
     Effect.gen(function* () {
@@ -170,7 +187,8 @@ describe("Keeper", () => {
       yield* settle
       assert.isTrue(text(yield* one.credential("github").access()) === "access-new")
       assert.isTrue(text(yield* other.credential("github").access()) === "access-new")
-    }))
+    }),
+  )
 
   it.effect("50 parallel 401s for one token: one refresh; a straggler gets the newer token for nothing", () =>
     Effect.gen(function* () {
@@ -184,7 +202,8 @@ describe("Keeper", () => {
       const straggler = yield* elapse(github.refused("access-1"))
       assert.isTrue(text(straggler) === "access-2")
       assert.lengthOf(world.presented, 1)
-    }))
+    }),
+  )
 
   it.effect("a refusal after another process has rotated: adopted, no request", () =>
     Effect.gen(function* () {
@@ -198,7 +217,8 @@ describe("Keeper", () => {
       const adopted = yield* elapse(other.credential("github").refused("access-1"))
       assert.isTrue(text(adopted) === "access-2")
       assert.lengthOf(world.presented, 1)
-    }))
+    }),
+  )
 
   it.effect("a server that refuses every token it mints is paced, and is not death", () =>
     Effect.gen(function* () {
@@ -213,7 +233,8 @@ describe("Keeper", () => {
       }
       assert.isAtMost(world.presented.length, 2)
       assert.strictEqual((yield* keeper.status("github")).state[0], "valid")
-    }))
+    }),
+  )
 
   it.effect("an endpoint that never answers: the caller is told within its deadline", () =>
     Effect.gen(function* () {
@@ -229,7 +250,8 @@ describe("Keeper", () => {
       assert.strictEqual(error._tag, "TemporarilyUnavailable")
       assert.isTrue(error._tag === "TemporarilyUnavailable" && error.retryAt - start <= 7_000)
       yield* elapse(Scope.close(scope, Exit.void), 40)
-    }))
+    }),
+  )
 
   it.effect("a lost answer: served to the token's end, one second presentation, then lost in rotation", () =>
     Effect.gen(function* () {
@@ -249,7 +271,8 @@ describe("Keeper", () => {
       const error = yield* Effect.flip(github.access())
       assert.isTrue(error._tag === "SignInRequired" && error.reason === "lostInRotation")
       assert.lengthOf(world.presented, 2)
-    }))
+    }),
+  )
 
   it.effect("an outage while no token is left: the last presentation waits five minutes, and saves the login", () =>
     Effect.gen(function* () {
@@ -273,7 +296,8 @@ describe("Keeper", () => {
       const last = yield* world.open("c", { background: false })
       assert.isTrue(text(yield* elapse(last.credential("github").access())) === "access-2")
       assert.lengthOf(world.presented, 2)
-    }))
+    }),
+  )
 
   it.effect("a holder that died in the middle is followed at once when nothing usable is left", () =>
     Effect.gen(function* () {
@@ -290,7 +314,8 @@ describe("Keeper", () => {
       const got = yield* elapse(second.credential("github").access(), 2, 500)
       assert.isTrue(text(got) === "access-2")
       assert.deepStrictEqual(world.presented, ["refresh-1", "refresh-1"])
-    }))
+    }),
+  )
 
   it.effect("a clock that jumps back or a machine that slept: the timer looks at the wall clock again", () =>
     Effect.gen(function* () {
@@ -301,7 +326,8 @@ describe("Keeper", () => {
       yield* TestClock.setTime(0.99 * hour)
       yield* elapse(Effect.sleep(31_000), 40)
       assert.lengthOf(world.presented, 1)
-    }))
+    }),
+  )
 
   it.effect("closing waits for the exchange on the wire, and stores what it brings", () =>
     Effect.gen(function* () {
@@ -317,7 +343,8 @@ describe("Keeper", () => {
       const after = yield* world.open("b")
       assert.isTrue(text(yield* after.credential("github").access()) === "access-2")
       assert.lengthOf(world.presented, 1)
-    }))
+    }),
+  )
 
   it.effect("removed and unknown names are not found, and a removed one leaves memory", () =>
     Effect.gen(function* () {
@@ -331,7 +358,8 @@ describe("Keeper", () => {
       yield* settle
       assert.strictEqual((yield* Effect.flip(other.credential("github").access()))._tag, "CredentialNotFound")
       assert.isUndefined(other.credential("github").peek())
-    }))
+    }),
+  )
 
   it.effect("no message, note or status prints a secret", () =>
     Effect.gen(function* () {
@@ -343,9 +371,16 @@ describe("Keeper", () => {
       yield* TestClock.adjust(2 * hour)
       const error = yield* elapse(Effect.flip(keeper.credential("github").access()))
       const status = yield* keeper.status("github")
-      const printed = [String(error), JSON.stringify(error), JSON.stringify(status), JSON.stringify(access), String(access)]
+      const printed = [
+        String(error),
+        JSON.stringify(error),
+        JSON.stringify(status),
+        JSON.stringify(access),
+        String(access),
+      ]
       for (const secret of ["access-1", "refresh-1"]) assert.isFalse(printed.some((line) => line.includes(secret)))
-    }))
+    }),
+  )
 })
 
 describe("a store that fails", () => {
@@ -373,7 +408,8 @@ describe("a store that fails", () => {
       const error = yield* elapse(Effect.flip(keeper.credential("github").access()))
       assert.strictEqual(error._tag, "StoreUnavailable")
       assert.lengthOf(world.presented, 0)
-    }))
+    }),
+  )
 
   it.effect("at the commit: served from memory with a note, stored once it can be, never exchanged again", () =>
     Effect.gen(function* () {
@@ -392,5 +428,6 @@ describe("a store that fails", () => {
       const other = yield* world.open("b")
       assert.isTrue(text(yield* other.credential("github").access()) === "access-2")
       assert.lengthOf(world.presented, 1)
-    }))
+    }),
+  )
 })

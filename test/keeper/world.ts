@@ -15,7 +15,12 @@ export const hour = 3_600_000
 /** What the server does with the next presentations, in turn; `rotate` when nothing is scripted. */
 export type Reply = "rotate" | "hang" | Outcome
 
-export const passing = (retryAt = 0): Outcome => ({ _tag: "Rejected", cause: "the server answered 503", dead: undefined, retryAt })
+export const passing = (retryAt = 0): Outcome => ({
+  _tag: "Rejected",
+  cause: "the server answered 503",
+  dead: undefined,
+  retryAt,
+})
 export const denied: Outcome = {
   _tag: "Rejected",
   cause: "invalid_grant",
@@ -70,7 +75,7 @@ export const makeWorld = () => {
       Effect.provideService(Processes, {
         self: { instance, host: "here", bootId: "1", pid: 1, startedAt: "1" },
         isGone: (holder) => gone.has(holder.instance),
-      })
+      }),
     )
   })
 

@@ -8,7 +8,13 @@ import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import { credential, tokens } from "./credentials.ts"
 
 const holder = { instance: "p", host: "h", bootId: "b", pid: 1, startedAt: "1", label: "test" }
-const ticket = (id: string, attempt: 1 | 2 = 1): Credential.Ticket => ({ id, attempt, holder, issuedAt: 1, drainedAt: 2 })
+const ticket = (id: string, attempt: 1 | 2 = 1): Credential.Ticket => ({
+  id,
+  attempt,
+  holder,
+  issuedAt: 1,
+  drainedAt: 2,
+})
 const claim = (id: string, attempt: 1 | 2 = 1, after?: string): Change => ({
   _tag: "Claim",
   generation: 1,
@@ -117,14 +123,36 @@ describe("a sign-in", () => {
   })
 })
 
-const change: fc.Arbitrary<Change> = fc.integer({ min: 1, max: 4 }).chain((generation) =>
-  fc.oneof(
-    fc.record({ _tag: fc.constant("Claim" as const), generation: fc.constant(generation), ticket: fc.constantFrom(ticket("a"), ticket("b"), ticket("c", 2)), after: fc.constantFrom("a", "b", undefined) }),
-    fc.record({ _tag: fc.constant("Commit" as const), generation: fc.constant(generation), tokens: fc.constant(next), forced: fc.constant(0) }),
-    fc.record({ _tag: fc.constant("Release" as const), generation: fc.constant(generation), ticketId: fc.constantFrom("a", "b", "c"), pause: fc.constant(undefined) }),
-    fc.record({ _tag: fc.constant("Condemn" as const), generation: fc.constant(generation), verdict: fc.constant({ reason: "rejected" as const, at: 0 }), doubt: fc.constantFrom(undefined, "a", "b") })
+const change: fc.Arbitrary<Change> = fc
+  .integer({ min: 1, max: 4 })
+  .chain((generation) =>
+    fc.oneof(
+      fc.record({
+        _tag: fc.constant("Claim" as const),
+        generation: fc.constant(generation),
+        ticket: fc.constantFrom(ticket("a"), ticket("b"), ticket("c", 2)),
+        after: fc.constantFrom("a", "b", undefined),
+      }),
+      fc.record({
+        _tag: fc.constant("Commit" as const),
+        generation: fc.constant(generation),
+        tokens: fc.constant(next),
+        forced: fc.constant(0),
+      }),
+      fc.record({
+        _tag: fc.constant("Release" as const),
+        generation: fc.constant(generation),
+        ticketId: fc.constantFrom("a", "b", "c"),
+        pause: fc.constant(undefined),
+      }),
+      fc.record({
+        _tag: fc.constant("Condemn" as const),
+        generation: fc.constant(generation),
+        verdict: fc.constant({ reason: "rejected" as const, at: 0 }),
+        doubt: fc.constantFrom(undefined, "a", "b"),
+      }),
+    ),
   )
-)
 
 it("for any changes: generations grow by one and only with new tokens", () => {
   fc.assert(
@@ -136,12 +164,16 @@ it("for any changes: generations grow by one and only with new tokens", () => {
         assert.strictEqual(after.generation - stored.generation, each._tag === "Commit" ? 1 : 0)
         stored = after
       }
-    })
+    }),
   )
 })
 
 it("the stored form reads back as it was, and a credential prints no secret", () => {
-  const full = credential({ ticket: ticket("a"), tokens: tokens({ scope: "a" }), client: { clientId: "c", clientSecret: Redacted.make("hush"), authMethod: "client_secret_basic" } })
+  const full = credential({
+    ticket: ticket("a"),
+    tokens: tokens({ scope: "a" }),
+    client: { clientId: "c", clientSecret: Redacted.make("hush"), authMethod: "client_secret_basic" },
+  })
   const read = Credential.decode(Credential.encode(full))
   assert.isTrue(Result.isSuccess(read) && Credential.encode(read.success) === Credential.encode(full))
   const printed = JSON.stringify(full) + String(full.tokens.accessToken)

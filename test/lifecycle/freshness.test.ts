@@ -5,8 +5,7 @@ import type { Freshness } from "../../src/lifecycle/freshness.ts"
 import { jitterOf, refreshAt, satisfies, usableUntil, windowMillis } from "../../src/lifecycle/freshness.ts"
 
 const now = 1_700_000_000_000
-const jwt = (exp: unknown) =>
-  ["e30", Buffer.from(JSON.stringify({ exp })).toString("base64url"), "signature"].join(".")
+const jwt = (exp: unknown) => ["e30", Buffer.from(JSON.stringify({ exp })).toString("base64url"), "signature"].join(".")
 const known = (lifetimeMillis: number): Freshness => ({
   expiry: { _tag: "Known", at: lifetimeMillis, lifetimeMillis },
   obtainedAt: 0,
@@ -40,12 +39,16 @@ describe("freshness", () => {
 
   it("for any lifetime and jitter: minted, then due, then unusable, then expired", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1e11 }), fc.double({ min: 0, max: 0.999, noNaN: true }), (lifetime, jitter) => {
-        const freshness = known(lifetime)
-        assert.isAbove(refreshAt(freshness, jitter), 0)
-        assert.isBelow(refreshAt(freshness, jitter), usableUntil(freshness))
-        assert.isBelow(usableUntil(freshness), lifetime)
-      })
+      fc.property(
+        fc.integer({ min: 1, max: 1e11 }),
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        (lifetime, jitter) => {
+          const freshness = known(lifetime)
+          assert.isAbove(refreshAt(freshness, jitter), 0)
+          assert.isBelow(refreshAt(freshness, jitter), usableUntil(freshness))
+          assert.isBelow(usableUntil(freshness), lifetime)
+        },
+      ),
     )
   })
 
@@ -54,7 +57,7 @@ describe("freshness", () => {
       fc.property(fc.string(), (seed) => {
         assert.isTrue(jitterOf(seed) >= 0 && jitterOf(seed) < 1)
         assert.strictEqual(jitterOf(seed), jitterOf(seed))
-      })
+      }),
     )
   })
 })
@@ -90,7 +93,7 @@ describe("the expiry a server tells", () => {
         Expiry.fromTokenResponse(expiresIn, token, now),
         lifetime === "Unknown"
           ? { _tag: "Unknown" }
-          : { _tag: "Known", at: now + lifetime * 1000, lifetimeMillis: lifetime * 1000 }
+          : { _tag: "Known", at: now + lifetime * 1000, lifetimeMillis: lifetime * 1000 },
       )
     })
   }
@@ -100,7 +103,7 @@ describe("the expiry a server tells", () => {
       fc.property(fc.anything(), fc.string(), (expiresIn, token) => {
         const expiry = Expiry.fromTokenResponse(expiresIn, token, now)
         assert.isTrue(expiry._tag === "Unknown" || (expiry._tag === "Known" && expiry.at >= now))
-      })
+      }),
     )
   })
 })

@@ -43,7 +43,11 @@ const run = (events: ReadonlyArray<Event>, background = true) => {
   return { state, commands, types: commands.map(({ type }) => type) }
 }
 
-const looked = (now: number, over: Parameters<typeof view>[0] = {}): Event => ({ type: "Looked", now, view: view(over) })
+const looked = (now: number, over: Parameters<typeof view>[0] = {}): Event => ({
+  type: "Looked",
+  now,
+  view: view(over),
+})
 const asked = (now: number, minValidity = 0): Event => ({ type: "Asked", now, minValidity })
 const claimed = (now: number, over: Parameters<typeof ticket>[0] = {}): Event => ({
   type: "Claimed",
@@ -98,13 +102,18 @@ describe("the statechart", () => {
       for (const child of Object.values(node.states)) visit(child)
     }
     visit(machine.root)
-    assert.deepStrictEqual(nodes.filter((node) => !reached.has(node)).map((node) => node.id), [])
+    assert.deepStrictEqual(
+      nodes.filter((node) => !reached.has(node)).map((node) => node.id),
+      [],
+    )
     // A row of the shared list is one transition, whichever event it is weighed for: a pause that has just begun cannot
     // be over, so not every row can follow every event.
     const row = ({ guard, target }: AnyTransitionDefinition) => `[${String(guard)}] -> ${target?.[0]?.id}`
     const shared = new Set((machine.root.transitions.get("Looked") ?? []).map(row))
     const name = (transition: AnyTransitionDefinition) =>
-      shared.has(row(transition)) ? `weigh ${row(transition)}` : `${transition.source.id} ${transition.eventType} ${row(transition)}`
+      shared.has(row(transition))
+        ? `weigh ${row(transition)}`
+        : `${transition.source.id} ${transition.eventType} ${row(transition)}`
     const all = new Set(nodes.flatMap((node) => [...node.transitions.values()].flat().map(name)))
     for (const transition of taken) all.delete(name(transition))
     assert.deepStrictEqual([...all], [])
@@ -118,8 +127,8 @@ describe("for any sequence of events", () => {
   it("only named commands come out, never one of XState's own", () => {
     fc.assert(
       fc.property(events, fc.boolean(), (sequence, background) =>
-        run(sequence, background).types.every((type) => commandTypes.includes(type))
-      )
+        run(sequence, background).types.every((type) => commandTypes.includes(type)),
+      ),
     )
   })
 
@@ -138,7 +147,7 @@ describe("for any sequence of events", () => {
           }
           state = after
         }
-      })
+      }),
     )
   })
 
@@ -152,11 +161,14 @@ describe("for any sequence of events", () => {
           const valid = next.now < seen.refreshAt && refused < seen.generation
           const within = next.type !== "Asked" || seen.expiresAt - next.now >= next.minValidity
           if (valid && within && after.context.minValidity === 0) {
-            assert.notInclude(commands.map(({ type }) => type), "claim")
+            assert.notInclude(
+              commands.map(({ type }) => type),
+              "claim",
+            )
           }
           state = after
         }
-      })
+      }),
     )
   })
 
@@ -172,11 +184,14 @@ describe("for any sequence of events", () => {
             assert.isTrue(next.type === "Claimed" && next.generation === command.params.generation)
           }
           if (leaf(state) === "dead" && leaf(after) === "dead") {
-            assert.notInclude(commands.map(({ type }) => type), "claim")
+            assert.notInclude(
+              commands.map(({ type }) => type),
+              "claim",
+            )
           }
           state = after
         }
-      })
+      }),
     )
   })
 
@@ -186,7 +201,7 @@ describe("for any sequence of events", () => {
       fc.property(events, fc.boolean(), (sequence, background) => {
         const { state } = run(sequence, background)
         assert.isTrue(!state.context.waiting || underWay.includes(leaf(state)), leaf(state))
-      })
+      }),
     )
   })
 
@@ -202,7 +217,7 @@ describe("for any sequence of events", () => {
           }
           state = after
         }
-      })
+      }),
     )
   })
 
@@ -213,7 +228,7 @@ describe("for any sequence of events", () => {
         const { commands, state } = run(sequence, background)
         const wish = commands.findLast(({ type }) => type === "wake")
         if (timed.includes(leaf(state))) assert.isDefined(wish)
-      })
+      }),
     )
   })
 })
@@ -232,7 +247,13 @@ describe("the refresh, step by step", () => {
   })
 
   it("claim, exchange, commit, serve: in this order", () => {
-    const stored = view({ generation: 2, obtainedAt: ended, usableUntil: ended + 1e6, refreshAt: ended + 9e5, expiresAt: ended + 1e6 })
+    const stored = view({
+      generation: 2,
+      obtainedAt: ended,
+      usableUntil: ended + 1e6,
+      refreshAt: ended + 9e5,
+      expiresAt: ended + 1e6,
+    })
     const { state, types } = run([
       looked(ended),
       asked(ended),
@@ -272,7 +293,19 @@ describe("the refresh, step by step", () => {
       { type: "Woke", now: ended + 2e9 },
     ])
     assert.strictEqual(leaf(state), "dead")
-    assert.deepStrictEqual(types, ["claim", "exchange", "condemn", "refuse", "wake", "refuse", "wake", "refuse", "wake", "refuse", "wake"])
+    assert.deepStrictEqual(types, [
+      "claim",
+      "exchange",
+      "condemn",
+      "refuse",
+      "wake",
+      "refuse",
+      "wake",
+      "refuse",
+      "wake",
+      "refuse",
+      "wake",
+    ])
   })
 
   it("a verdict does not take a working token away", () => {
@@ -339,7 +372,9 @@ describe("the refresh, step by step", () => {
   })
 
   it("a holder proven dead is followed by the second presentation at once, when nothing usable is left", () => {
-    const { commands } = run([looked(ended, { ticket: ticket({ issuedAt: ended - 100, drainedAt: ended + 29_900, holderGone: true }) })])
+    const { commands } = run([
+      looked(ended, { ticket: ticket({ issuedAt: ended - 100, drainedAt: ended + 29_900, holderGone: true }) }),
+    ])
     assert.deepStrictEqual(commands.at(-1), { type: "claim", params: { generation: 1, attempt: 2, after: "other.1" } })
   })
 
@@ -356,7 +391,8 @@ describe("the refresh, step by step", () => {
 
   it("a known grace window is used while it is open, and not after", () => {
     const gone = (now: number, graceMillis: number) =>
-      run([looked(now, { reuse: "idempotent", graceMillis, ticket: ticket({ issuedAt: inWindow, holderGone: true }) })]).types
+      run([looked(now, { reuse: "idempotent", graceMillis, ticket: ticket({ issuedAt: inWindow, holderGone: true }) })])
+        .types
     assert.include(gone(inWindow + 1_000, 30_000), "claim")
     assert.notInclude(gone(inWindow + 29_000, 30_000), "claim")
   })
@@ -364,17 +400,27 @@ describe("the refresh, step by step", () => {
   it("an older refusal costs nothing; a current one is forced once", () => {
     const older = run([looked(fresh, { generation: 2 }), { type: "Refused", now: fresh, generation: 1 }])
     assert.deepStrictEqual(older.types, ["serve", "wake", "serve", "wake"])
-    const current = run([looked(fresh), { type: "Refused", now: fresh, generation: 1 }, { type: "Refused", now: fresh, generation: 1 }])
+    const current = run([
+      looked(fresh),
+      { type: "Refused", now: fresh, generation: 1 },
+      { type: "Refused", now: fresh, generation: 1 },
+    ])
     assert.deepStrictEqual(current.types, ["serve", "wake", "claim"])
   })
 
   it("a token refused right after a forced refresh waits, and is not dead", () => {
-    const { commands, state } = run([looked(fresh, { forced: 1, obtainedAt: fresh }), { type: "Refused", now: fresh + 100, generation: 1 }])
+    const { commands, state } = run([
+      looked(fresh, { forced: 1, obtainedAt: fresh }),
+      { type: "Refused", now: fresh + 100, generation: 1 },
+    ])
     assert.strictEqual(leaf(state), "backingOff")
-    assert.deepStrictEqual(commands.find(({ type }) => type === "postpone"), {
-      type: "postpone",
-      params: { retryAt: fresh + 10_000 },
-    })
+    assert.deepStrictEqual(
+      commands.find(({ type }) => type === "postpone"),
+      {
+        type: "postpone",
+        params: { retryAt: fresh + 10_000 },
+      },
+    )
   })
 
   it("a store that does not take the new token: served from memory, stored later", () => {
@@ -389,9 +435,9 @@ describe("the refresh, step by step", () => {
       { type: "Woke", now: ended + 1_000 },
     ])
     assert.deepStrictEqual(held.types.slice(2), ["commit", "serve", "wake", "serve", "commit"])
-    assert.deepStrictEqual(held.commands.filter(({ type }) => type === "commit").map(({ params }) => params), [
-      { generation: 1 },
-      { generation: 1 },
-    ])
+    assert.deepStrictEqual(
+      held.commands.filter(({ type }) => type === "commit").map(({ params }) => params),
+      [{ generation: 1 }, { generation: 1 }],
+    )
   })
 })

@@ -27,7 +27,11 @@ const refusedEarly = scenario({
 const noTicket = {
   ...realParts,
   apply: ((current, newest, change) =>
-    realParts.apply(change._tag === "Claim" && current ? withoutTicket(current) : current, newest, change)) as typeof realParts.apply,
+    realParts.apply(
+      change._tag === "Claim" && current ? withoutTicket(current) : current,
+      newest,
+      change,
+    )) as typeof realParts.apply,
 }
 const withoutTicket = (current: NonNullable<Parameters<typeof realParts.apply>[0]>) => {
   const { ticket: _, ...free } = current
@@ -92,7 +96,10 @@ describe("a schedule", () => {
   })
 
   it("that is shortest has no fault where none is needed, and is told as text and as a diagram", async () => {
-    const { bounds, found } = await shortest({ ...two, bounds: { faults: 1, stalls: 1 }, faults: ["crash"] }, { parts: noTicket })
+    const { bounds, found } = await shortest(
+      { ...two, bounds: { faults: 1, stalls: 1 }, faults: ["crash"] },
+      { parts: noTicket },
+    )
     assert.deepStrictEqual(bounds, { faults: 0, stalls: 0 })
     const world = replay(two, found!.schedule, { parts: noTicket })
     const story = { title: "two", lines: world.sim.lines ?? [], violation: world.violation() }

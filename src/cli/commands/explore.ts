@@ -50,7 +50,11 @@ export const explore = Command.make(
       Argument.withDescription("One scenario, or all whose name begins with it before the slash; all when absent"),
       Argument.optional,
     ),
-    list: Flag.Boolean("list").pipe(Flag.withDescription("List the scenarios"), Flag.withDefault(false), Flag.withoutNegation),
+    list: Flag.Boolean("list").pipe(
+      Flag.withDescription("List the scenarios"),
+      Flag.withDefault(false),
+      Flag.withoutNegation,
+    ),
     replay: Flag.String("replay").pipe(
       Flag.withDescription("Run one schedule again and tell it: the steps that a counterexample names"),
       Flag.optional,
@@ -63,7 +67,10 @@ export const explore = Command.make(
   },
   Effect.fnUntraced(function* ({ format, json, list, replay, scenario }) {
     const [Explore, { scenarios }, Sequence, Stories] = yield* load
-    const set = yield* chosen([...scenarios, ...Stories.plots.map((plot) => plot.scenario)], Option.getOrUndefined(scenario))
+    const set = yield* chosen(
+      [...scenarios, ...Stories.plots.map((plot) => plot.scenario)],
+      Option.getOrUndefined(scenario),
+    )
     if (list) return yield* result(set.map(({ about, name }) => `${name.padEnd(36)}  ${about}`).join("\n"))
     const tell = (one: Scenario, schedule: ReadonlyArray<string>): string => {
       const world = Explore.replay(one, schedule)
@@ -76,7 +83,11 @@ export const explore = Command.make(
         return yield* new Usage({ message: "--replay: name one scenario. See: tokenkeep explore --list" })
       }
       const told = yield* Effect.try({
-        try: () => tell(one, replay.value.split(/\s+/).filter((step) => step !== "")),
+        try: () =>
+          tell(
+            one,
+            replay.value.split(/\s+/).filter((step) => step !== ""),
+          ),
         catch: (error) => new Usage({ message: `--replay: ${(error as Error).message}` }),
       })
       return yield* result(told)
@@ -85,7 +96,8 @@ export const explore = Command.make(
     const reports: Array<unknown> = []
     for (const one of Option.isSome(scenario) ? set : scenarios) {
       const progress = (report: Report): void => {
-        if (process.stderr.isTTY) process.stderr.write(`\r${one.name}: ${report.executions} executions, ${rate(report)} `)
+        if (process.stderr.isTTY)
+          process.stderr.write(`\r${one.name}: ${report.executions} executions, ${rate(report)} `)
       }
       const report = yield* Effect.promise(() => Explore.explore(one, { progress }))
       if (process.stderr.isTTY) process.stderr.write("\r\u001b[K")
@@ -94,7 +106,8 @@ export const explore = Command.make(
       for (const { schedule, violation } of report.found) {
         violated = true
         yield* advise(`${one.name}: ${violation.invariant}: ${violation.detail}`)
-        if (!json) yield* result(`${tell(one, schedule)}\n\ntokenkeep explore ${one.name} --replay "${schedule.join(" ")}"`)
+        if (!json)
+          yield* result(`${tell(one, schedule)}\n\ntokenkeep explore ${one.name} --replay "${schedule.join(" ")}"`)
       }
     }
     if (json) yield* result(JSON.stringify(reports, null, 2))
