@@ -2,7 +2,7 @@
  * A random walk through a world: one schedule, drawn and not searched for. It reaches where exhaustive search cannot,
  * and says nothing about what it did not meet.
  *
- * Each step takes one number in [0, 1). Small numbers mean the dullest step, the process that has just moved goes on, so
+ * Each step takes a number or two in [0, 1). Small numbers mean the dullest step, the process that has just moved goes on, so
  * that whoever shrinks the numbers towards nothing (fast-check does) shrinks the story.
  */
 import type { Violation } from "./Monitor.ts"
@@ -43,6 +43,7 @@ export interface Walk {
 export const walk = (world: World, chance: Chance, options: WalkOptions = {}): Walk => {
   const { faults = 0.1, maxSteps = 2_000, stalls = 0.1 } = options
   const schedule: Array<string> = []
+  const offers = new Map<string, number>()
   let last = -2
   const stackTraceLimit = Error.stackTraceLimit
   // A tagged error captures a stack when it is made, and here nobody reads it.
@@ -51,14 +52,19 @@ export const walk = (world: World, chance: Chance, options: WalkOptions = {}): W
     while (schedule.length < maxSteps) {
       const actions = world.enabled()
       const free = actions.filter(({ fault, stall }) => fault === 0 && stall === 0)
-      const faulty = actions.filter(({ fault }) => fault === 1)
+      const [faulty, rarity] = ofOneKind(
+        actions.filter(({ fault }) => fault === 1),
+        offers,
+        schedule.length,
+        chance,
+      )
       const stalling = actions.filter(({ stall }) => stall === 1)
       if (free.length === 0 && stalling.length === 0) world.atEnd()
       if (world.violation() !== undefined) break
       const action = draw(chance(), last, [
         [free, 1 - faults - stalls],
         [stalling, stalls],
-        [faulty, faults],
+        [faulty, Math.min(0.5, faults * rarity)],
       ])
       if (action === undefined) return { violation: undefined, schedule, ended: true }
       if (action.fault === 0 && action.process >= 0) last = action.process
@@ -69,6 +75,26 @@ export const walk = (world: World, chance: Chance, options: WalkOptions = {}): W
     Error.stackTraceLimit = stackTraceLimit
   }
   return { violation: world.violation(), schedule, ended: false }
+}
+
+/** `crash` for the fault `P0!crash`. */
+const kindOf = ({ id }: Action): string => id.slice(id.lastIndexOf("!") + 1)
+
+/**
+ * The faults of one kind, and how much more likely they are for being seldom on offer: what can happen at any time would
+ * use up the budget before a request has left.
+ */
+const ofOneKind = (
+  faults: ReadonlyArray<Action>,
+  offers: Map<string, number>,
+  step: number,
+  chance: Chance,
+): readonly [faults: ReadonlyArray<Action>, rarity: number] => {
+  const kinds = [...new Set(faults.map(kindOf))]
+  for (const kind of kinds) offers.set(kind, (offers.get(kind) ?? 0) + 1)
+  const chosen = kinds[kinds.length < 2 ? 0 : Math.floor(chance() * kinds.length)]
+  if (chosen === undefined) return [faults, 1]
+  return [faults.filter((fault) => kindOf(fault) === chosen), (step + 1) / offers.get(chosen)!]
 }
 
 /** One of the kinds that are on offer, by weight, and one of its actions, evenly. */

@@ -123,36 +123,34 @@ describe("a sign-in", () => {
   })
 })
 
-const change: fc.Arbitrary<Change> = fc
-  .integer({ min: 1, max: 4 })
-  .chain((generation) =>
-    fc.oneof(
-      fc.record({
-        _tag: fc.constant("Claim" as const),
-        generation: fc.constant(generation),
-        ticket: fc.constantFrom(ticket("a"), ticket("b"), ticket("c", 2)),
-        after: fc.constantFrom("a", "b", undefined),
-      }),
-      fc.record({
-        _tag: fc.constant("Commit" as const),
-        generation: fc.constant(generation),
-        tokens: fc.constant(next),
-        forced: fc.constant(0),
-      }),
-      fc.record({
-        _tag: fc.constant("Release" as const),
-        generation: fc.constant(generation),
-        ticketId: fc.constantFrom("a", "b", "c"),
-        pause: fc.constant(undefined),
-      }),
-      fc.record({
-        _tag: fc.constant("Condemn" as const),
-        generation: fc.constant(generation),
-        verdict: fc.constant({ reason: "rejected" as const, at: 0 }),
-        doubt: fc.constantFrom(undefined, "a", "b"),
-      }),
-    ),
-  )
+const change: fc.Arbitrary<Change> = fc.integer({ min: 1, max: 4 }).chain((generation) =>
+  fc.oneof(
+    fc.record({
+      _tag: fc.constant("Claim" as const),
+      generation: fc.constant(generation),
+      ticket: fc.constantFrom(ticket("a"), ticket("b"), ticket("c", 2)),
+      after: fc.constantFrom("a", "b", undefined),
+    }),
+    fc.record({
+      _tag: fc.constant("Commit" as const),
+      generation: fc.constant(generation),
+      tokens: fc.constant(next),
+      forced: fc.constant(0),
+    }),
+    fc.record({
+      _tag: fc.constant("Release" as const),
+      generation: fc.constant(generation),
+      ticketId: fc.constantFrom("a", "b", "c"),
+      pause: fc.constant(undefined),
+    }),
+    fc.record({
+      _tag: fc.constant("Condemn" as const),
+      generation: fc.constant(generation),
+      verdict: fc.constant({ reason: "rejected" as const, at: 0 }),
+      doubt: fc.constantFrom(undefined, "a", "b"),
+    }),
+  ),
+)
 
 it("for any changes: generations grow by one and only with new tokens", () => {
   fc.assert(

@@ -24,27 +24,28 @@ const live = (kind: Kind, count: number) => {
   return { days, happened, unexcused }
 }
 
+const assertMet = (happened: Readonly<Record<string, number>>, times: number, faults: ReadonlyArray<string>): void => {
+  for (const fault of faults) assert.isAtLeast(happened[fault] ?? 0, times, fault)
+}
+
 describe("a life", { timeout: 60_000 }, () => {
-  it("of months goes on, whatever a network, a disk and a server do that passes", () => {
+  it("of months goes on, whatever passing trouble there is with the network, the disk and the server", () => {
     const { days, happened, unexcused } = live("harmless", 300)
-    assert.isAbove(days, 4_000)
+    assert.isAbove(days, 3_000)
     // A life in which a lost session could be explained away would show nothing.
-    assert.isAbove(unexcused, 200)
-    for (const fault of ["cancel", "busyBefore", "rateLimited", "storeFails", "signIn", "pause"]) {
-      assert.isAbove(happened[fault] ?? 0, 100, fault)
-    }
+    assert.isAbove(unexcused, 100)
+    assertMet(happened, 40, ["cancel", "busyBefore", "rateLimited", "storeFails", "signIn", "pause"])
   })
 
   it("of months keeps the rules, whatever happens", () => {
     const { days, happened } = live("anything", 300)
     assert.isAbove(days, 2_000)
-    for (const fault of ["crash", "lostRequest", "lostAnswer", "late", "twice", "busyAfter", "signOut", "revoke"]) {
-      assert.isAbove(happened[fault] ?? 0, 10, fault)
-    }
+    assertMet(happened, 3, ["crash", "lostRequest", "lostAnswer", "late", "twice", "busyAfter", "signOut", "revoke"])
   })
 
   it("of any sort keeps the rules: all servers, hosts, ages, callers and faults", () => {
     const { happened } = live("short", 3_000)
-    assert.isAbove(Object.keys(happened).length, 150, "of the machine's transitions and the faults, so many were met")
+    assertMet(happened, 3, ["crash", "lostRequest", "lostAnswer", "late", "twice", "busyAfter", "signOut", "revoke"])
+    assert.isAbove(Object.keys(happened).length, 140, "so many of the machine's transitions and the faults were met")
   })
 })

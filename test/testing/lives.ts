@@ -6,7 +6,7 @@
 import * as fc from "fast-check"
 import { ReuseClass } from "../../src/lifecycle/Credential.ts"
 import { replay } from "../../src/testing/explore.ts"
-import { type Chance, seeded, type Walk, walk } from "../../src/testing/random.ts"
+import { type Chance, seeded, type Walk, type WalkOptions, walk } from "../../src/testing/random.ts"
 import { type Call, type Fault, type Scenario, scenario } from "../../src/testing/Scenario.ts"
 import { toText } from "../../src/testing/sequence.ts"
 import { World } from "../../src/testing/World.ts"
@@ -98,28 +98,36 @@ export interface Life extends Walk {
   readonly world: World
 }
 
-const live = (chance: Chance, from: (chance: Chance) => Scenario): Life => {
+const live = (chance: Chance, kind: Kind): Life => {
   const numbers: Array<number> = []
   const recording = (): number => {
     const number = chance()
     numbers.push(number)
     return number
   }
+  const { from, pace } = kinds[kind]
   const drawn = from(recording)
   const world = new World(drawn, drawn.bounds)
-  return { scenario: drawn, world, ...walk(world, recording), numbers }
+  return { scenario: drawn, world, ...walk(world, recording, pace), numbers }
 }
 
+/** In a long life time passes more often than not much happens, and what goes wrong is spread over all of it. */
+const slow: WalkOptions = { faults: 0.05, stalls: 0.15 }
+
 /** What a life can be drawn from. */
-export const kinds = { short: draw, harmless: longLife("harmless"), anything: longLife("anything") }
+export const kinds = {
+  short: { from: draw, pace: {} },
+  harmless: { from: longLife("harmless"), pace: slow },
+  anything: { from: longLife("anything"), pace: slow },
+}
 export type Kind = keyof typeof kinds
 
-export const ofSeed = (kind: Kind, seed: number): Life => live(seeded(seed), kinds[kind])
+export const ofSeed = (kind: Kind, seed: number): Life => live(seeded(seed), kind)
 
 /** `numbers` that have run out are 0: nothing unusual happens any more. */
 const ofNumbers = (numbers: ReadonlyArray<number>, kind: Kind): Life => {
   let next = 0
-  return live(() => numbers[next++] ?? 0, kinds[kind])
+  return live(() => numbers[next++] ?? 0, kind)
 }
 
 /** A shorter life that breaks the same invariant, by fast-check. */
