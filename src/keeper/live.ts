@@ -22,6 +22,7 @@ import * as Stream from "effect/Stream"
 import { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
+import * as Expiry from "../lifecycle/Expiry.ts"
 import { initial } from "../lifecycle/machine.ts"
 import type { Command, Event, ParamsOf } from "../lifecycle/protocol.ts"
 import type { View } from "../lifecycle/View.ts"
@@ -246,12 +247,14 @@ export const make = Effect.fnUntraced(function* (
 
   const exchange = Effect.fnUntraced(function* (entry: Entry, { forced, generation }: ParamsOf<"exchange">) {
     const { credential } = entry.flight!
+    const sentAt = now()
     const outcome = yield* endpoint.exchange(credential, exchangeDeadlineMillis)
     const jitter = yield* Random.next
     const at = now()
     const unavailable = (retryAt: number): Event => ({ type: "Unavailable", now: at, generation, retryAt, jitter })
     if (outcome._tag === "Rotated") {
-      const successor = apply(credential, generation, { _tag: "Commit", generation, tokens: outcome.tokens, forced })!
+      const tokens = Expiry.sooner(outcome.tokens, at - sentAt)
+      const successor = apply(credential, generation, { _tag: "Commit", generation, tokens, forced })!
       entry.flight = { credential, successor }
       entry.trouble = undefined
       return yield* dispatch(entry, { type: "Granted", now: at, generation, view: view(successor) })

@@ -23,9 +23,8 @@ export const makeView = ({ isGone, self }: Witness, now: () => number) => {
     const holderGone = isGone(holder)
     if (holder.host === self.host) return { sameClock: true, holderGone, since: issuedAt, drainedAt }
     if (entry !== undefined && entry.sighted?.id !== id) entry.sighted = { id, at: now() }
-    const since = entry?.sighted?.at ?? now()
-    const longestLife = Math.min(since + drainedAt - issuedAt, drainedAt + longestSkewMillis)
-    return { sameClock: false, holderGone, since, drainedAt: longestLife }
+    const since = Math.min(entry?.sighted?.at ?? now(), issuedAt + longestSkewMillis)
+    return { sameClock: false, holderGone, since, drainedAt: since + drainedAt - issuedAt }
   }
   return (credential: Credential, entry?: Entry): View =>
     viewOf(credential, jitterOf(`${self.host} ${credential.name}`), (ticket) => sight(ticket, entry))

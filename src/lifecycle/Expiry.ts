@@ -49,6 +49,15 @@ export const fromTokenResponse = (expiresIn: unknown, accessToken: string, now: 
 }
 
 /**
+ * A token's life begins when the server mints it, which was no earlier than the request left: an answer that was
+ * `delayMillis` under way, or with a process that stood still, says nothing of the time it took.
+ */
+export const sooner = <T extends { readonly expiry: Expiry }>(tokens: T, delayMillis: number): T =>
+  tokens.expiry._tag === "Known" && delayMillis > 0
+    ? { ...tokens, expiry: { ...tokens.expiry, at: tokens.expiry.at - delayMillis } }
+    : tokens
+
+/**
  * The expiry of a token from an imported document: RFC 3339 text or epoch seconds, or absent (then a JWT's `exp`).
  * `undefined` means the value was there and could not be understood. Epoch milliseconds are told apart by their size.
  */

@@ -31,6 +31,7 @@ export interface Violation {
 /** One presentation of one refresh token. */
 export interface Presentation {
   readonly process: Process
+  /** When the exchange began, from where its deadline counts. */
   readonly at: number
   /** The ticket it was presented on. */
   readonly ticket: string | undefined
@@ -66,9 +67,11 @@ export class Monitor {
   /** Why losing the session would not be ours: told to the reader of a trace. */
   excuse: string | undefined
   readonly #watched: ReadonlySet<Invariant> | undefined
+  readonly #reuse: ReuseClass
 
-  constructor(watched: ReadonlySet<Invariant> | undefined) {
+  constructor(watched: ReadonlySet<Invariant> | undefined, reuse: ReuseClass) {
     this.#watched = watched
+    this.#reuse = reuse
   }
 
   fail(invariant: Invariant, detail: string): void {
@@ -76,7 +79,13 @@ export class Monitor {
   }
 
   /** The refresh token of a generation leaves a process. A server that does not rotate keeps one token for many. */
-  presented(process: Process, token: string, { generation, ticket }: Credential, scene: Scene): Presentation {
+  presented(
+    process: Process,
+    token: string,
+    { generation, ticket }: Credential,
+    since: number,
+    scene: Scene,
+  ): Presentation {
     const name = `${token}.${generation}`
     const all = this.presentations.get(name) ?? []
     this.presentations.set(name, all)
@@ -93,7 +102,7 @@ export class Monitor {
     if (ticket !== undefined && all.some((earlier) => earlier.ticket === ticket.id)) {
       this.fail("I1 presented at most once", `${process.name} presents ${token} twice on one ticket`)
     }
-    const presentation: Presentation = { process, at: scene.now, ticket: ticket?.id, outcome: "flying" }
+    const presentation: Presentation = { process, at: since, ticket: ticket?.id, outcome: "flying" }
     all.push(presentation)
     return presentation
   }
@@ -111,6 +120,8 @@ export class Monitor {
     // A process that stands still for longer than any answer can take cannot be told from one that is gone.
     if (first.outcome === "told" && scene.now < first.at + scene.drainMillis)
       return this.fail("I1 presented at most once", `${who} although ${first.process.name} has the answer`)
+    // Where reuse is forgiven that costs nothing, unless somebody wakes with an older answer in hand and stores it.
+    if (forgivesReuse(scene.reuse) && first.outcome === "unknown") return
     this.excuse ??= `${token} had to be presented again: nobody could know what became of it`
   }
 
@@ -140,7 +151,7 @@ export class Monitor {
     if (rotation.fate === "stored") return
     rotation.fate = "lost"
     rotation.holder = undefined
-    this.excuse ??= `the answer that rotated ${rotation.from} was lost`
+    if (!forgivesReuse(this.#reuse)) this.excuse ??= `the answer that rotated ${rotation.from} was lost`
   }
 
   /** It is stored, or somebody newer was stored first: the token this process held is nobody's loss. */

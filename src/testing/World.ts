@@ -77,13 +77,13 @@ export class World implements Explorable {
     this.scenario = scenario
     this.parts = options.parts ?? realParts
     this.sim = new Sim.Simulation(options.record ?? false)
-    this.monitor = new Monitor(options.watched)
     this.faultsLeft = options.faults
     this.stallsLeft = options.stalls
     const lifetimeMillis = scenario.server.accessLifetimeMillis ?? 3_600_000
     this.#horizonMillis = (3 + options.stalls) * Math.max(3_600_000, lifetimeMillis)
     const left = { fresh: lifetimeMillis, inWindow: lifetimeMillis * 0.1, ended: -1 }[scenario.token]
     this.server = WorldServer.make(scenario.server, this.sim.now + left)
+    this.monitor = new Monitor(options.watched, this.server.policy.reuse)
     this.store = new WorldStore(this, this.server.first, this.sim.now + left)
     this.network = new WorldNetwork(this)
     this.processes = new WorldProcesses(this)

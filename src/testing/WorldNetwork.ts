@@ -62,7 +62,7 @@ export class WorldNetwork {
         sendReads,
         Sim.Ghost | Sim.network(process.index),
         () => {
-          message = this.#leave(process, token, credential, resume)
+          message = this.#leave(process, token, credential, until - deadlineMillis, resume)
           return [Effect.void, token]
         },
         // A process that wakes after its deadline runs its timers first: the request never leaves.
@@ -91,9 +91,15 @@ export class WorldNetwork {
     )
   }
 
-  #leave(process: Sim.Process, token: string, credential: Credential, resume: Message["resume"]): Message {
+  #leave(
+    process: Sim.Process,
+    token: string,
+    credential: Credential,
+    since: number,
+    resume: Message["resume"],
+  ): Message {
     const { monitor, sim } = this.#world
-    const presentation = monitor.presented(process, token, credential, Judge.scene(this.#world, process))
+    const presentation = monitor.presented(process, token, credential, since, Judge.scene(this.#world, process))
     sim.log(process.name, "AS", `refresh ${token}`, "call")
     let id = `${process.name}>${token}`
     while (this.messages.some((other) => other.id === id)) id += "+"
