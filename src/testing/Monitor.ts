@@ -67,11 +67,12 @@ export class Monitor {
   /** Why losing the session would not be ours: told to the reader of a trace. */
   excuse: string | undefined
   readonly #watched: ReadonlySet<Invariant> | undefined
-  readonly #reuse: ReuseClass
+  readonly #losesNothing: boolean
 
-  constructor(watched: ReadonlySet<Invariant> | undefined, reuse: ReuseClass) {
+  /** `losesNothing`: the server gives as many good answers as one asks for, so that a lost one is no excuse. */
+  constructor(watched: ReadonlySet<Invariant> | undefined, losesNothing: boolean) {
     this.#watched = watched
-    this.#reuse = reuse
+    this.#losesNothing = losesNothing
   }
 
   fail(invariant: Invariant, detail: string): void {
@@ -120,8 +121,7 @@ export class Monitor {
     // A process that stands still for longer than any answer can take cannot be told from one that is gone.
     if (first.outcome === "told" && scene.now < first.at + scene.drainMillis)
       return this.fail("I1 presented at most once", `${who} although ${first.process.name} has the answer`)
-    // Where reuse is forgiven that costs nothing, unless somebody wakes with an older answer in hand and stores it.
-    if (forgivesReuse(scene.reuse) && first.outcome === "unknown") return
+    if (this.#losesNothing) return
     this.excuse ??= `${token} had to be presented again: nobody could know what became of it`
   }
 
@@ -151,7 +151,7 @@ export class Monitor {
     if (rotation.fate === "stored") return
     rotation.fate = "lost"
     rotation.holder = undefined
-    if (!forgivesReuse(this.#reuse)) this.excuse ??= `the answer that rotated ${rotation.from} was lost`
+    if (!this.#losesNothing) this.excuse ??= `the answer that rotated ${rotation.from} was lost`
   }
 
   /** It is stored, or somebody newer was stored first: the token this process held is nobody's loss. */

@@ -83,7 +83,10 @@ export class World implements Explorable {
     this.#horizonMillis = (3 + options.stalls) * Math.max(3_600_000, lifetimeMillis)
     const left = { fresh: lifetimeMillis, inWindow: lifetimeMillis * 0.1, ended: -1 }[scenario.token]
     this.server = WorldServer.make(scenario.server, this.sim.now + left)
-    this.monitor = new Monitor(options.watched, this.server.policy.reuse)
+    const { replacesSuccessor, reuse } = this.server.policy
+    // A server that replaces the successor forgives, and yet the later of two answers ends the earlier.
+    const losesNothing = reuse === "notRotating" || (reuse === "untilSuccessorUsed" && !replacesSuccessor)
+    this.monitor = new Monitor(options.watched, losesNothing)
     this.store = new WorldStore(this, this.server.first, this.sim.now + left)
     this.network = new WorldNetwork(this)
     this.processes = new WorldProcesses(this)
