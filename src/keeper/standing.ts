@@ -16,10 +16,12 @@ const stateOf = ({ value }: State): Status["state"] => {
 
 export const detailOf = (state: State): string | undefined => stateOf(state)[1]
 
-/** A caller would be told an error at once, from memory. */
+const mayTurnAway: ReadonlySet<string | undefined> = new Set(["ending", "pausing", "backingOff", "doubting"])
+
+/** A caller whom the token at hand does not serve could be told an error at once, from memory. */
 export const wouldBeTurnedAway = (state: State): boolean => {
   const [top, detail] = stateOf(state)
-  return top === "dead" || detail === "backingOff" || detail === "doubting"
+  return top === "dead" || mayTurnAway.has(detail)
 }
 
 const troubled: ReadonlySet<string | undefined> = new Set(["pausing", "doubting", "unrecorded"])
