@@ -60,7 +60,9 @@ const open = (made: (name: string, generation: number) => Credential): World => 
     remove: () => Effect.succeed(false),
     changes: Stream.never,
   })
-  const endpoint = TokenEndpoint.of({ exchange: () => Effect.die("nothing here is due") })
+  const endpoint = TokenEndpoint.of({
+    exchange: () => Effect.die("nothing here is due"),
+  })
   const runtime = ManagedRuntime.make(
     Live.layer().pipe(Layer.provide([Layer.succeed(CredentialStore, store), Layer.succeed(TokenEndpoint, endpoint)])),
   )

@@ -10,7 +10,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { Credential, DeadReason, Tokens } from "../lifecycle/Credential.ts"
+import type { Answer, Credential, DeadReason, Tokens } from "../lifecycle/Credential.ts"
 
 export type Outcome =
   | { readonly _tag: "NotSent"; readonly cause: string }
@@ -24,13 +24,22 @@ export type Outcome =
   | { readonly _tag: "Ambiguous"; readonly cause: string }
   | { readonly _tag: "Rotated"; readonly tokens: Tokens }
 
+/** What the one who presents a refresh token wants to know while it happens. */
+export interface Witness {
+  /** The request leaves now; the names of its parameters, for whoever has to find out later what was asked. */
+  readonly sent?: (parameters: ReadonlyArray<string>) => void
+  /** An answer has arrived and nobody has read it: the moment to write it down. */
+  readonly answered?: (answer: Answer) => Effect.Effect<void>
+}
+
 export class TokenEndpoint extends Context.Service<
   TokenEndpoint,
   {
     /**
      * Presents the credential's refresh token once: no retry, no redirect. Answers within `deadlineMillis` whatever the
-     * network does, and interruption ends the request. `cause` is said to people and never contains a secret.
+     * network does and however long the witness takes beyond that; interruption ends the request. `cause` is said to
+     * people and never contains a secret.
      */
-    readonly exchange: (credential: Credential, deadlineMillis: number) => Effect.Effect<Outcome>
+    readonly exchange: (credential: Credential, deadlineMillis: number, witness?: Witness) => Effect.Effect<Outcome>
   }
 >()("tokenkeep/exchange/TokenEndpoint") {}

@@ -4,7 +4,7 @@
  */
 import * as Redacted from "effect/Redacted"
 import type { ClientAuth } from "oauth4webapi"
-import type { Credential } from "../lifecycle/Credential.ts"
+import type { Answer, Credential } from "../lifecycle/Credential.ts"
 import type { FetchFunction } from "./Fetch.ts"
 
 /** A test compares it with package.json. */
@@ -12,12 +12,8 @@ export const userAgent = "tokenkeep/0.1.0"
 
 const longestBodyBytes = 1_048_576
 
-export interface Head {
-  readonly status: number
-  readonly contentType: string | undefined
-  readonly retryAfter: string | undefined
-  readonly location: string | undefined
-}
+/** What of an answer's head says something about its meaning. */
+export type Head = Pick<Answer, "status" | "contentType" | "retryAfter" | "location" | "date">
 
 /** What has arrived so far. It grows while the request runs. */
 export interface Arrived {
@@ -69,10 +65,26 @@ const readBody = async (response: Response, arrived: Arrived): Promise<void> => 
   }
 }
 
+const headOf = ({ headers, status }: Response): Head => {
+  const header = <Name extends string>(member: Name, name: string = member) => {
+    const value = headers.get(name)
+    return (value === null ? {} : { [member]: value }) as { readonly [Key in Name]?: string }
+  }
+  return {
+    status,
+    ...header("contentType", "content-type"),
+    ...header("retryAfter", "retry-after"),
+    ...header("location"),
+    ...header("date"),
+  }
+}
+
 export interface Options {
   readonly credential: Credential
   readonly refreshToken: string
   readonly sendResource: boolean
+  /** Told the names of the request's parameters when it leaves. */
+  readonly sent: (parameters: ReadonlyArray<string>) => void
   /** Hands a request to the transport. */
   readonly fetch: FetchFunction
   readonly signal: AbortSignal
@@ -93,6 +105,7 @@ export const send = async (options: Options, arrived: Arrived): Promise<void> =>
         [oauth.customFetch]: (url, init) => {
           signal.throwIfAborted()
           arrived.handedOver = true
+          options.sent([...new URLSearchParams(init.body).keys()])
           return options.fetch(url, { ...init, signal })
         },
         // Whoever calls has made sure that `http:` means loopback.
@@ -102,12 +115,7 @@ export const send = async (options: Options, arrived: Arrived): Promise<void> =>
           credential.resource !== undefined && { additionalParameters: { resource: credential.resource } }),
       },
     )
-    arrived.head = {
-      status: response.status,
-      contentType: response.headers.get("content-type") ?? undefined,
-      retryAfter: response.headers.get("retry-after") ?? undefined,
-      location: response.headers.get("location") ?? undefined,
-    }
+    arrived.head = headOf(response)
     await readBody(response, arrived)
   } catch (error) {
     arrived.failure = { error }

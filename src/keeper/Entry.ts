@@ -53,6 +53,11 @@ export interface Flight {
   readonly successor: Credential | undefined
 }
 
+/** The tokens are here. */
+export interface Landed extends Flight {
+  readonly successor: Credential
+}
+
 export interface Entry extends Sleeper {
   readonly name: string
   state: State
@@ -61,6 +66,8 @@ export interface Entry extends Sleeper {
   /** The store has been read, and it has this name. */
   known: boolean
   flight: Flight | undefined
+  /** The record as it was last seen, while an answer is written down in it that nobody has acted on. */
+  kept: Credential | undefined
   verdict: Verdict | undefined
   /** The ticket of another host that is open now, and when this process first saw it. */
   sighted: { readonly id: string; readonly at: number } | undefined
@@ -78,6 +85,7 @@ export const make = (name: string, background: boolean): Entry => ({
   cell: undefined,
   known: false,
   flight: undefined,
+  kept: undefined,
   verdict: undefined,
   sighted: undefined,
   trouble: undefined,

@@ -7,14 +7,17 @@
  * | job | guard | why |
  * |---|---|---|
  * | Claim | generation, no verdict, no pause, no ticket (attempt 2: exactly the ticket in doubt) | won once per generation |
+ * | Journal | generation and own ticket | the answer is safe before anybody reads it |
  * | Commit | generation alone, never ticket or lease | a 200 from the server is the truth, however late it arrives |
  * | Release | generation and own ticket | only the holder knows that nothing was consumed |
  * | Doubt | generation and own ticket | the holder's word that nobody is at work on it any more |
  * | Condemn | generation; of a lost rotation also exactly the ticket in doubt | a verdict never kills a newer generation (I3) |
+ * | Pardon | generation, and there is a verdict | a person wants it tried once more |
  * | Put | none | a person signed in: the newest word there is, unless it is an old document once more |
  */
 import * as Redacted from "effect/Redacted"
 import {
+  type Answer,
   type Credential,
   encode,
   forgivesReuse,
@@ -24,10 +27,19 @@ import {
   type Verdict,
 } from "./Credential.ts"
 import { fingerprint } from "./fingerprint.ts"
+import * as Pace from "./pace.ts"
 
 export type Change =
   | { readonly _tag: "Claim"; readonly generation: number; readonly ticket: Ticket; readonly after: string | undefined }
-  | { readonly _tag: "Commit"; readonly generation: number; readonly tokens: Tokens; readonly forced: number }
+  | { readonly _tag: "Journal"; readonly generation: number; readonly ticketId: string; readonly answer: Answer }
+  | {
+      readonly _tag: "Commit"
+      readonly generation: number
+      /** Of which grant: a sign-in in between began another. */
+      readonly seed: string | undefined
+      readonly tokens: Tokens
+      readonly forced: number
+    }
   | {
       readonly _tag: "Release"
       readonly generation: number
@@ -41,10 +53,17 @@ export type Change =
       readonly doubt: string | undefined
     }
   | { readonly _tag: "Doubt"; readonly generation: number; readonly ticketId: string; readonly at: number }
+  | { readonly _tag: "Pardon"; readonly generation: number }
   | { readonly _tag: "Put"; readonly credential: Omit<Credential, "generation"> }
 
+/** A second presentation is the last, so there is one other answer; and one more from a network that delivers twice. */
+const longestAlternates = 2
+
 /** `omit` keeps absent keys absent: the stored form knows no `undefined`. */
-const without = (credential: Credential, ...keys: ReadonlyArray<"ticket" | "pause" | "verdict">): Credential => {
+const without = (
+  credential: Credential,
+  ...keys: ReadonlyArray<"ticket" | "pause" | "verdict" | "alternates" | "pace">
+): Credential => {
   const copy = { ...credential }
   for (const key of keys) delete (copy as Record<string, unknown>)[key]
   return copy
@@ -57,11 +76,14 @@ const claimed = (current: Credential, ticket: Ticket, after: string | undefined)
   if (current.verdict !== undefined) return undefined
   // Somebody has been told to wait since this process last looked: the pause is everybody's.
   if (current.pause !== undefined && ticket.issuedAt < current.pause.until) return undefined
-  if (ticket.attempt === 1) return current.ticket === undefined ? { ...current, ticket } : undefined
-  if (current.ticket === undefined || current.ticket.id !== after) return undefined
+  if (ticket.issuedAt < Pace.openAt(current)) return undefined
+  const pace = Pace.presented(current, ticket.issuedAt)
+  if (ticket.attempt === 1) return current.ticket === undefined ? { ...current, ticket, pace } : undefined
+  if (current.ticket === undefined || current.ticket.id !== after || current.ticket.answer !== undefined)
+    return undefined
   if (current.ticket.attempt === 2 && !forgivesReuse(current.reuse.class)) return undefined
-  const { attempt: _, first: earlier, ...last } = current.ticket
-  return { ...current, ticket: { ...ticket, first: earlier ?? last } }
+  const { answer: _, attempt: __, first: earlier, ...last } = current.ticket
+  return { ...current, ticket: { ...ticket, first: earlier ?? last }, pace }
 }
 
 const refreshTokenOf = ({ tokens }: Pick<Credential, "tokens">): string | undefined =>
@@ -82,10 +104,13 @@ const put = (current: Credential | undefined, newest: number, document: Omit<Cre
   const grant = outlived(current, document) ? { ...document, tokens: current.tokens } : document
   const tokens = { ...grant.tokens, obtainedAt: current.tokens.obtainedAt }
   const isSame =
-    encode({ ...grant, tokens, generation: 0 }) === encode({ ...without(current, "ticket", "pause"), generation: 0 })
+    encode({ ...grant, tokens, generation: 0 }) ===
+    encode({ ...without(current, "ticket", "pause", "alternates", "pace"), generation: 0 })
   if (isSame) return undefined
-  const open = refreshTokenOf(grant) === refreshTokenOf(current) && current.ticket ? { ticket: current.ticket } : {}
-  return { ...grant, ...open, generation: newest + 1 }
+  const isSameToken = refreshTokenOf(grant) === refreshTokenOf(current)
+  const open = isSameToken && current.ticket ? { ticket: current.ticket } : {}
+  const paced = isSameToken && current.pace !== undefined ? { pace: current.pace } : {}
+  return { ...grant, ...open, ...paced, generation: newest + 1 }
 }
 
 /** What RFC 6749 lets a server leave out stays as it was: the refresh token (§6) and an unchanged scope (§5.1). */
@@ -96,19 +121,55 @@ const succeeding = (old: Tokens, next: Tokens): Tokens => ({
 })
 
 /**
+ * The server answered two presentations of one token, and somebody else's answer came first: ours may be the one that
+ * lives on, so it is kept beside it (refresh-protocol §4.7).
+ */
+const keptBeside = (current: Credential, seed: string | undefined, tokens: Tokens): Credential | undefined => {
+  const { alternates = [] } = current
+  const isNews =
+    tokens.refreshToken !== undefined &&
+    ![current.tokens, ...alternates].some((known) => refreshTokenOf({ tokens: known }) === refreshTokenOf({ tokens }))
+  return isNews && seed !== undefined && seed === current.seed
+    ? { ...current, alternates: [...alternates, tokens].slice(-longestAlternates) }
+    : undefined
+}
+
+/** A verdict is on one pair of tokens. Where the server gave another, that one is tried before a person is asked. */
+const condemned = (current: Credential, verdict: Verdict): Credential => {
+  const [next, ...others] = verdict.reason === "clientRejected" ? [] : (current.alternates ?? [])
+  const rest = without(current, "ticket", "pause", "alternates")
+  if (next === undefined) return { ...without(current, "ticket", "pause"), verdict }
+  return {
+    ...rest,
+    generation: current.generation + 1,
+    tokens: next,
+    forced: 0,
+    ...(others.length > 0 && { alternates: others }),
+  }
+}
+
+/**
  * The record after `change`, or `undefined` when its guard does not hold. `current` is what is stored now, with the
  * newest generation ever stored under the name in `newest` (a removed credential leaves its generation behind, so that
  * no process ever sees the number shrink).
  */
 export const apply = (current: Credential | undefined, newest: number, change: Change): Credential | undefined => {
   if (change._tag === "Put") return put(current, newest, change.credential)
-  if (current === undefined || current.generation !== change.generation) return undefined
+  if (current === undefined) return undefined
+  if (current.generation !== change.generation) {
+    return change._tag === "Commit" && current.generation > change.generation
+      ? keptBeside(current, change.seed, change.tokens)
+      : undefined
+  }
   switch (change._tag) {
     case "Claim":
       return claimed(current, change.ticket, change.after)
+    case "Journal":
+      if (current.ticket?.id !== change.ticketId) return undefined
+      return { ...current, ticket: { ...current.ticket, answer: change.answer } }
     case "Commit":
       return {
-        ...without(current, "ticket", "pause", "verdict"),
+        ...without(current, "ticket", "pause", "verdict", "alternates"),
         generation: current.generation + 1,
         tokens: succeeding(current.tokens, change.tokens),
         forced: change.forced,
@@ -122,11 +183,15 @@ export const apply = (current: Credential | undefined, newest: number, change: C
         ...(change.pause && { pause: change.pause }),
       }
     }
-    case "Doubt":
+    case "Doubt": {
       if (current.ticket?.id !== change.ticketId) return undefined
-      return { ...current, ticket: { ...current.ticket, vanishedAt: change.at } }
+      const { answer: _, ...ticket } = current.ticket
+      return { ...current, ticket: { ...ticket, vanishedAt: change.at } }
+    }
     case "Condemn":
       if (change.doubt !== undefined && change.doubt !== current.ticket?.id) return undefined
-      return { ...without(current, "ticket", "pause"), verdict: change.verdict }
+      return condemned(current, change.verdict)
+    case "Pardon":
+      return current.verdict === undefined ? undefined : without(current, "verdict", "pause")
   }
 }

@@ -57,7 +57,7 @@ export const Client = Schema.Struct({
   authMethod: Schema.Literals(["none", "client_secret_basic", "client_secret_post"]),
 })
 
-/** The tokens of one generation. `obtainedAt` in epoch milliseconds. */
+/** The tokens of one generation. Instants in epoch milliseconds. */
 export const Tokens = Schema.Struct({
   accessToken: Secret,
   refreshToken: Schema.optionalKey(Secret),
@@ -65,8 +65,12 @@ export const Tokens = Schema.Struct({
   scope: Schema.optionalKey(Schema.String),
   expiry: Expiry,
   obtainedAt: Schema.Finite,
+  /** From when the server would like to see it refreshed (`refresh_in`, Microsoft Entra). */
+  refreshAt: Schema.optionalKey(Schema.Finite),
+  /** By how much the server's clock was ahead of ours when it answered, where that is more than a few seconds. */
+  clockOffsetMillis: Schema.optionalKey(Schema.Finite),
 })
-export type Tokens = typeof Tokens.Type
+export interface Tokens extends Schema.Schema.Type<typeof Tokens> {}
 
 /** Which process holds a ticket. `startedAt` and `bootId` tell a live holder from a process that reuses its pid. */
 export const Holder = Schema.Struct({
@@ -77,7 +81,24 @@ export const Holder = Schema.Struct({
   startedAt: Schema.String,
   label: Schema.String,
 })
-export type Holder = typeof Holder.Type
+export interface Holder extends Schema.Schema.Type<typeof Holder> {}
+
+/**
+ * What a token endpoint answered, as it arrived, by the clock of the host that heard it. `cut` says why it ends early. The
+ * body holds tokens, so it is a secret like them.
+ */
+export const Answer = Schema.Struct({
+  sentAt: Schema.Finite,
+  at: Schema.Finite,
+  status: Schema.Int,
+  contentType: Schema.optionalKey(Schema.String),
+  retryAfter: Schema.optionalKey(Schema.String),
+  location: Schema.optionalKey(Schema.String),
+  date: Schema.optionalKey(Schema.String),
+  cut: Schema.optionalKey(Schema.String),
+  body: Schema.RedactedFromValue(Schema.String),
+})
+export interface Answer extends Schema.Schema.Type<typeof Answer> {}
 
 /**
  * The right to present this generation's refresh token. Attempt 2 exists only after doubt, and there is no third.
@@ -94,10 +115,12 @@ const presentation = {
 export const Ticket = Schema.Struct({
   ...presentation,
   attempt: Schema.Literals([1, 2]),
+  /** Written down before it is read: whoever finds it behind a holder that is gone goes on from there. */
+  answer: Schema.optionalKey(Answer),
   /** The ticket in doubt that attempt 2 follows: kept so that nobody forgets who lost the answer, and when. */
   first: Schema.optionalKey(Schema.Struct(presentation)),
 })
-export type Ticket = typeof Ticket.Type
+export interface Ticket extends Schema.Schema.Type<typeof Ticket> {}
 
 /** A passing failure that every process respects until `until` (epoch milliseconds). */
 export const Pause = Schema.Struct({
@@ -131,6 +154,13 @@ export const Credential = Schema.Struct({
   pause: Schema.optionalKey(Pause),
   verdict: Schema.optionalKey(Verdict),
   /**
+   * Tokens of the same grant that the server gave to a second presentation, and that came too late for this generation.
+   * Tried before anybody is asked to sign in.
+   */
+  alternates: Schema.optionalKey(Schema.Array(Tokens)),
+  /** How far presentations have got ahead of what is allowed (`pace`), in epoch milliseconds. */
+  pace: Schema.optionalKey(Schema.Finite),
+  /**
    * The fingerprint of the token that was imported. A document that is imported again, as a program does at every start,
    * must not put a refresh token back that has been used since.
    */
@@ -138,7 +168,7 @@ export const Credential = Schema.Struct({
   /** How many forced refreshes in a row led here; paces a resource server that refuses every token it is shown. */
   forced: Schema.Int,
 })
-export type Credential = typeof Credential.Type
+export interface Credential extends Schema.Schema.Type<typeof Credential> {}
 
 /** The stored form: JSON text with the secrets in clear. Only stores call these. */
 const Stored = Schema.fromJsonString(Credential)

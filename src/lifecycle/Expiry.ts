@@ -16,16 +16,18 @@ import type { Expiry } from "./freshness.ts"
 const longestLifetimeSeconds = 366 * 86_400
 const latestSeconds = 253_402_300_800
 
-/** The `exp` claim of a JWT in epoch milliseconds, without any check of its signature: we only read our own token. */
-const jwtExpiry = (token: string): number | undefined => {
-  const payload = token.split(".")[1]
-  if (payload === undefined || token.split(".").length !== 3) return undefined
+const instant = (claim: unknown): number | undefined =>
+  // Beyond the year 9999 it is no instant but a mistake, and no calendar could print it.
+  typeof claim === "number" && claim > 0 && claim < latestSeconds ? claim * 1000 : undefined
+
+/** `exp` and `iat` of a JWT in epoch milliseconds, without any check of its signature: we only read our own token. */
+const jwtTimes = (token: string): { readonly exp: number | undefined; readonly iat: number | undefined } => {
+  const parts = token.split(".")
   try {
-    const exp: unknown = JSON.parse(Buffer.from(payload, "base64url").toString("utf8")).exp
-    // Beyond the year 9999 it is no instant but a mistake, and no calendar could print it.
-    return typeof exp === "number" && exp > 0 && exp < latestSeconds ? exp * 1000 : undefined
+    const claims = JSON.parse(parts.length === 3 ? Buffer.from(parts[1]!, "base64url").toString("utf8") : "{}")
+    return { exp: instant(claims.exp), iat: instant(claims.iat) }
   } catch {
-    return undefined
+    return { exp: undefined, iat: undefined }
   }
 }
 
@@ -37,11 +39,21 @@ const seconds = (expiresIn: unknown): number | undefined => {
 /**
  * The expiry of a token that a token endpoint has just answered with.
  *
- * `expiresIn` is the raw member of the answer, `now` the instant the answer arrived (epoch milliseconds).
+ * `expiresIn` is the raw member of the answer, `now` the instant the answer arrived (epoch milliseconds), and
+ * `offsetMillis` by how much the server's clock is ahead of the one that said `now`: `exp` is an instant by the server's
+ * clock. Where nobody knows, a token from the future (`iat`) tells of a clock that is ahead; one from the past tells
+ * nothing, since servers hand out the same token again.
  */
-export const fromTokenResponse = (expiresIn: unknown, accessToken: string, now: number): Expiry => {
+export const fromTokenResponse = (
+  expiresIn: unknown,
+  accessToken: string,
+  now: number,
+  offsetMillis: number | undefined,
+): Expiry => {
   const told = seconds(expiresIn)
-  const exp = jwtExpiry(accessToken)
+  const { exp: serverExp, iat } = jwtTimes(accessToken)
+  const offset = offsetMillis ?? Math.max(0, (iat ?? 0) - now)
+  const exp = serverExp === undefined ? undefined : serverExp - offset
   const known = (lifetimeMillis: number): Expiry => ({ _tag: "Known", at: now + lifetimeMillis, lifetimeMillis })
   if (told === undefined) return exp === undefined || exp <= now ? { _tag: "Unknown" } : known(exp - now)
   if (exp !== undefined && exp > now && told > ((exp - now) / 1000) * 500) return known(exp - now)
@@ -49,13 +61,30 @@ export const fromTokenResponse = (expiresIn: unknown, accessToken: string, now: 
 }
 
 /**
+ * When the server would like to see the token refreshed: `refresh_in`, in seconds (Microsoft Entra). `undefined` where it
+ * does not say so, or something that cannot be meant.
+ */
+export const refreshAtOf = (refreshIn: unknown, now: number): number | undefined => {
+  const told = seconds(refreshIn)
+  return told === undefined || told > longestLifetimeSeconds ? undefined : now + told * 1000
+}
+
+/**
  * A token's life begins when the server mints it, which was no earlier than the request left: an answer that was
  * `delayMillis` under way, or with a process that stood still, says nothing of the time it took.
  */
-export const sooner = <T extends { readonly expiry: Expiry }>(tokens: T, delayMillis: number): T =>
-  tokens.expiry._tag === "Known" && delayMillis > 0
-    ? { ...tokens, expiry: { ...tokens.expiry, at: tokens.expiry.at - delayMillis } }
-    : tokens
+export const sooner = <T extends { readonly expiry: Expiry; readonly refreshAt?: number }>(
+  tokens: T,
+  delayMillis: number,
+): T => {
+  if (delayMillis <= 0) return tokens
+  const { expiry, refreshAt } = tokens
+  return {
+    ...tokens,
+    ...(expiry._tag === "Known" && { expiry: { ...expiry, at: expiry.at - delayMillis } }),
+    ...(refreshAt !== undefined && { refreshAt: refreshAt - delayMillis }),
+  }
+}
 
 /**
  * The expiry of a token from an imported document: RFC 3339 text or epoch seconds, or absent (then a JWT's `exp`).
@@ -63,7 +92,7 @@ export const sooner = <T extends { readonly expiry: Expiry }>(tokens: T, delayMi
  */
 export const fromDocument = (expiresAt: unknown, accessToken: string): Expiry | undefined => {
   if (expiresAt === undefined || expiresAt === null) {
-    const exp = jwtExpiry(accessToken)
+    const { exp } = jwtTimes(accessToken)
     return exp === undefined ? { _tag: "Unknown" } : { _tag: "Known", at: exp }
   }
   const numeric =

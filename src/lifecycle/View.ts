@@ -4,6 +4,7 @@
  */
 import type { Credential, DeadReason, ReuseClass, Ticket } from "./Credential.ts"
 import { effectiveMinValidity, refreshAt, usableUntil } from "./freshness.ts"
+import * as Pace from "./pace.ts"
 
 /** The ticket as the machine sees it. Instants in epoch milliseconds. */
 export interface TicketView {
@@ -15,6 +16,8 @@ export interface TicketView {
   readonly drainedAt: number
   /** The holder has said that no answer came: nobody is at work on it, and it is no sign of a crash. */
   readonly vanished: boolean
+  /** The server's answer is written down beside it, and not yet acted on. */
+  readonly answered: boolean
   /** The holder was on this host and is proven dead: its process is gone, or the machine has been restarted. */
   readonly holderGone: boolean
   /** When the first presentation was made, if this is the second. */
@@ -69,10 +72,11 @@ export const viewOf = (credential: Credential, jitter: number, sight: (ticket: T
         since: sighting.since,
         drainedAt: sighting.drainedAt,
         vanished: ticket.vanishedAt !== undefined,
+        answered: ticket.answer !== undefined,
         holderGone: sighting.holderGone,
         firstIssuedAt: ticket.first?.issuedAt ?? ticket.issuedAt,
       },
-    pauseUntil: credential.pause?.until ?? 0,
+    pauseUntil: Math.max(credential.pause?.until ?? 0, Pace.openAt(credential)),
     failures: credential.pause?.failures ?? 0,
     forced: credential.forced,
     reuse: credential.reuse.class,

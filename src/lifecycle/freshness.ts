@@ -23,6 +23,8 @@ export type Expiry =
 export interface Freshness {
   readonly expiry: Expiry
   readonly obtainedAt: number
+  /** From when the server would like to see it refreshed, where it says so. */
+  readonly refreshAt?: number
 }
 
 /** A token is not handed out in its last moments: it has to survive the way to the resource server. */
@@ -46,12 +48,16 @@ export const usableUntil = (freshness: Freshness): number =>
 
 /**
  * The instant from which a refresh is due. `jitter` in [0, 1) moves it later by at most a quarter of the window, so
- * that hosts which share a grant do not all start at the same moment.
+ * that hosts which share a grant do not all start at the same moment. A server that asks for an earlier refresh gets it,
+ * but no sooner than after a fifth of the lifetime: whatever it says, nobody refreshes at every call.
  */
 export const refreshAt = (freshness: Freshness, jitter: number): number => {
-  if (freshness.expiry._tag !== "Known") return Infinity
-  const window = windowMillis(lifetimeOf(freshness))
-  return freshness.expiry.at - window + window * 0.25 * jitter
+  const asked = freshness.refreshAt ?? Infinity
+  if (freshness.expiry._tag !== "Known") return asked
+  const lifetime = lifetimeOf(freshness)
+  const window = windowMillis(lifetime)
+  const start = Math.min(freshness.expiry.at - window, Math.max(asked, freshness.expiry.at - lifetime * 0.8))
+  return start + window * 0.25 * jitter
 }
 
 /**

@@ -17,6 +17,7 @@
 import { assign, setup, transition } from "xstate"
 import type { Command, Event, ParamsOf } from "./protocol.ts"
 import { forgivesReuse } from "./Credential.ts"
+import { absorb } from "./absorb.ts"
 import * as Rules from "./rules.ts"
 import type { Context } from "./rules.ts"
 
@@ -44,62 +45,6 @@ const unseen: Context = {
   background: false,
   pauseUntil: 0,
   outcome: Rules.nothingToWrite,
-}
-
-/** What the context becomes once the event is taken in. Guards and actions both look through this, so they agree. */
-const absorb = (context: Context, event: Event): Context => {
-  switch (event.type) {
-    case "Asked":
-      return { ...context, waiting: true, minValidity: Math.max(context.minValidity, event.minValidity) }
-    case "Refused":
-      return { ...context, waiting: true, refused: Math.max(context.refused, event.generation) }
-    case "Looked":
-    case "Superseded":
-    case "Stored":
-      // A store that answers with an older generation than one already seen was read before the newer one was written.
-      return event.view.generation < context.view.generation
-        ? context
-        : {
-            ...context,
-            view: event.view,
-            pauseUntil: event.view.generation > context.view.generation ? 0 : context.pauseUntil,
-          }
-    case "Claimed":
-      return { ...context, view: event.view, outcome: Rules.nothingToWrite }
-    case "Granted":
-      return { ...context, view: event.view }
-    case "Unavailable":
-      return {
-        ...context,
-        outcome: {
-          pauseUntil: Rules.backoffUntil(event.now, context.view.failures, event.retryAt, event.jitter),
-          failures: context.view.failures + 1,
-          reason: undefined,
-          unknown: false,
-          doubt: undefined,
-        },
-      }
-    case "Denied":
-      return {
-        ...context,
-        // A second presentation that is refused means that the first one was consumed and its answer lost.
-        outcome: {
-          ...Rules.nothingToWrite,
-          reason:
-            context.view.ticket?.attempt === 2 && event.reason !== "clientRejected" ? "lostInRotation" : event.reason,
-        },
-      }
-    case "StoreFailed":
-    case "Unreadable":
-      return { ...context, pauseUntil: event.now + 1_000 }
-    case "Vanished":
-      return {
-        ...context,
-        outcome: { ...Rules.nothingToWrite, ...Rules.afterSilence(context, event.now, event.jitter) },
-      }
-    case "Woke":
-      return context
-  }
 }
 
 type Args = { readonly context: Context; readonly event: Event }
@@ -132,6 +77,8 @@ const kit = setup({
     "in doubt": ask(Rules.doubting),
     "pausing, usable": ask((c, now) => Rules.pausing(c, now) && Rules.usable(c, now)),
     pausing: ask(Rules.pausing),
+    "an answer is kept, enough": ask((c, now) => Rules.answered(c, now) && Rules.enough(c, now)),
+    "an answer is kept": ask(Rules.answered),
     "wanted, enough": ask((c, now) => Rules.wanted(c, now) && Rules.enough(c, now)),
     wanted: ask(Rules.wanted),
     enough: ask(Rules.enough),
@@ -152,6 +99,7 @@ const kit = setup({
     look: command<"look">(),
     claim: command<"claim">(),
     exchange: command<"exchange">(),
+    replay: command<"replay">(),
     commit: command<"commit">(),
     release: command<"release">(),
     doubt: command<"doubt">(),
@@ -175,6 +123,7 @@ const exchange = {
     forced: Rules.forcedNext(context, event.now),
   }),
 } as const
+const replay = { ...exchange, type: "replay" } as const
 const claim = {
   type: "claim",
   params: ({ context: { view } }: Args): ParamsOf<"claim"> => ({
@@ -229,6 +178,8 @@ const weigh = [
   { guard: "in doubt", target: "#doubting", actions: ["absorb", postpone(Rules.doubtAt), "answered", atDoubt] },
   { guard: "pausing, usable", target: "#pausing", actions: ["absorb", serve, "answered", atPause] },
   { guard: "pausing", target: "#backingOff", actions: ["absorb", postpone(Rules.pausedUntil), "answered", atPause] },
+  { guard: "an answer is kept, enough", target: "#replaying", actions: ["absorb", serve, "answered", replay] },
+  { guard: "an answer is kept", target: "#replaying", actions: ["absorb", replay] },
   { guard: "wanted, enough", target: "#claiming", actions: ["absorb", serve, "answered", claim] },
   { guard: "wanted", target: "#claiming", actions: ["absorb", claim] },
   { guard: "usable", target: "#due", actions: ["absorb", serve, "answered", atEnd] },
@@ -236,6 +187,20 @@ const weigh = [
 ] as const
 
 const ignored = {} as const
+
+/** What can become of a presentation, whether its answer has just arrived or was found written down. */
+const outcomes = {
+  Granted: { guard: "ours", target: "#committing", actions: ["absorb", commit] },
+  Denied: { guard: "ours", target: "#recording", actions: ["absorb", condemn] },
+  Unavailable: { guard: "ours", target: "#recording", actions: ["absorb", release] },
+  Vanished: [
+    { guard: "ours, and forgiven", target: "#recording", actions: ["absorb", release] },
+    { guard: "ours", target: "#recording", actions: ["absorb", doubt] },
+  ],
+  Superseded: ignored,
+  Stored: ignored,
+  StoreFailed: ignored,
+} as const
 
 export const machine = kit.createMachine({
   id: "credential",
@@ -292,19 +257,14 @@ export const machine = kit.createMachine({
             },
             exchanging: {
               id: "exchanging",
-              description: "The refresh token has been handed to the network, once.",
-              on: {
-                Granted: { guard: "ours", target: "committing", actions: ["absorb", commit] },
-                Denied: { guard: "ours", target: "recording", actions: ["absorb", condemn] },
-                Unavailable: { guard: "ours", target: "recording", actions: ["absorb", release] },
-                Vanished: [
-                  { guard: "ours, and forgiven", target: "recording", actions: ["absorb", release] },
-                  { guard: "ours", target: "recording", actions: ["absorb", doubt] },
-                ],
-                Superseded: ignored,
-                Stored: ignored,
-                StoreFailed: ignored,
-              },
+              description:
+                "The refresh token has been handed to the network, once. Its answer is written down before it is read.",
+              on: outcomes,
+            },
+            replaying: {
+              id: "replaying",
+              description: "An answer that somebody else wrote down and did not act on is read in his place.",
+              on: outcomes,
             },
             committing: {
               id: "committing",

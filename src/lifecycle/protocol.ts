@@ -56,6 +56,8 @@ export type Command =
     }
   /** Present the refresh token, once. `forced` is the count of forced refreshes in a row that the answer will carry. */
   | { readonly type: "exchange"; readonly params: { readonly generation: number; readonly forced: number } }
+  /** Read the answer that is written down beside a ticket, as if it had just arrived. */
+  | { readonly type: "replay"; readonly params: { readonly generation: number; readonly forced: number } }
   | { readonly type: "commit"; readonly params: { readonly generation: number } }
   /** Give the ticket back: nothing was consumed. With `pauseUntil` every process waits until then. */
   | {

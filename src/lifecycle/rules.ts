@@ -84,6 +84,10 @@ export const following = (context: Context, now: number): boolean => {
   return ticket !== undefined && !ticket.vanished && !ticket.holderGone && now < ticket.drainedAt
 }
 
+/** The server's answer is written down, and whoever was to act on it is gone or stands still: anybody can. */
+export const answered = (context: Context, now: number): boolean =>
+  openTicket(context)?.answered === true && !following(context, now)
+
 /**
  * When the refresh token in doubt may be presented a second time; `Infinity` for never. Facts: refresh-protocol §4.8.
  *
@@ -114,12 +118,12 @@ const secondTryAt = (context: Context, now: number): number => {
 
 /** In doubt, and the moment for the second presentation has not come. */
 export const doubting = (context: Context, now: number): boolean =>
-  openTicket(context) !== undefined && now < secondTryAt(context, now) && !lost(context, now)
+  openTicket(context)?.answered === false && now < secondTryAt(context, now) && !lost(context, now)
 
 /** Both presentations went unanswered and nothing usable is left: the rotation is lost, and only a person helps. */
 export const lost = (context: Context, now: number): boolean => {
   const ticket = openTicket(context)
-  if (ticket?.attempt !== 2 || forgivesReuse(context.view.reuse)) return false
+  if (ticket?.attempt !== 2 || ticket.answered || forgivesReuse(context.view.reuse)) return false
   return drained(ticket, now) && !usable(context, now)
 }
 

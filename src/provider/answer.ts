@@ -29,6 +29,7 @@ const names = {
   refreshToken: ["refresh_token", "refreshToken"],
   tokenType: ["token_type", "tokenType"],
   expiresIn: ["expires_in", "expiresIn"],
+  refreshIn: ["refresh_in", "refreshIn"],
 } as const
 
 const member = (fields: Fields, name: keyof typeof names): unknown =>
@@ -40,6 +41,7 @@ export interface Grant {
   readonly refreshToken: string | undefined
   readonly tokenType: string | undefined
   readonly expiresIn: unknown
+  readonly refreshIn: unknown
   readonly scope: string | undefined
 }
 
@@ -59,6 +61,7 @@ const grantIn = (fields: unknown): Grant | undefined => {
     refreshToken: text(member(fields, "refreshToken")),
     tokenType: text(member(fields, "tokenType")),
     expiresIn: member(fields, "expiresIn"),
+    refreshIn: member(fields, "refreshIn"),
     scope: scopeOf(fields["scope"]),
   }
 }

@@ -32,6 +32,8 @@ export interface TokenAnswer {
   readonly contentType?: string | undefined
   /** The header `Retry-After`. */
   readonly retryAfter?: string | undefined
+  /** The header `Date`: the server's clock. */
+  readonly date?: string | undefined
   readonly body: string
 }
 
@@ -66,9 +68,23 @@ const schemeOf = (tokenType: string | undefined): string | undefined => {
 /** The end of the year 9999: what lies behind it is no date for anyone, and a token's life ends there unknown. */
 const lastInstant = 253_402_300_799_999
 
-const expiryOf = (grant: Answer.Grant, profile: ProviderProfile, now: number): Tokens["expiry"] => {
+/** Less than this between two clocks is the way of the answer, and the second that `Date` is rounded to. */
+const negligibleOffsetMillis = 5_000
+
+/** By how much the server's clock is ahead of the one that said `now`; `undefined` where it does not say its time. */
+const offsetOf = (date: string | undefined, now: number): number | undefined => {
+  const offset = date === undefined ? Number.NaN : Date.parse(date) - now
+  return Number.isNaN(offset) ? undefined : Math.abs(offset) < negligibleOffsetMillis ? 0 : offset
+}
+
+const expiryOf = (
+  grant: Answer.Grant,
+  profile: ProviderProfile,
+  now: number,
+  offsetMillis: number | undefined,
+): Tokens["expiry"] => {
   const from = (expiresIn: unknown) => {
-    const expiry = Expiry.fromTokenResponse(expiresIn, grant.accessToken, now)
+    const expiry = Expiry.fromTokenResponse(expiresIn, grant.accessToken, now, offsetMillis)
     return expiry._tag === "Known" && !(expiry.at <= lastInstant) ? ({ _tag: "Unknown" } as const) : expiry
   }
   const told = grant.expiresIn
@@ -84,13 +100,24 @@ const expiryOf = (grant: Answer.Grant, profile: ProviderProfile, now: number): T
   }
 }
 
-const tokensOf = (grant: Answer.Grant, scheme: string, profile: ProviderProfile, now: number): Tokens => ({
+const optional = <Name extends string, A>(name: Name, value: A | undefined) =>
+  (value === undefined ? {} : { [name]: value }) as { readonly [Key in Name]?: A }
+
+const tokensOf = (
+  grant: Answer.Grant,
+  scheme: string,
+  profile: ProviderProfile,
+  now: number,
+  offsetMillis: number | undefined,
+): Tokens => ({
   accessToken: Redacted.make(grant.accessToken),
   ...(grant.refreshToken !== undefined && { refreshToken: Redacted.make(grant.refreshToken) }),
   tokenType: scheme,
   ...(grant.scope !== undefined && { scope: grant.scope }),
-  expiry: expiryOf(grant, profile, now),
+  expiry: expiryOf(grant, profile, now, offsetMillis),
   obtainedAt: now,
+  ...optional("refreshAt", Expiry.refreshAtOf(grant.refreshIn, now)),
+  ...optional("clockOffsetMillis", offsetMillis === 0 ? undefined : offsetMillis),
 })
 
 /** A code and the words that came with it. The code is empty where the server sent words only. */
@@ -164,7 +191,7 @@ export const classify = (
   const grant = granted && fields !== undefined ? Answer.grantOf(fields) : undefined
   const scheme = grant && schemeOf(grant.tokenType)
   if (grant !== undefined && scheme !== undefined) {
-    return { _tag: "Rotated", tokens: tokensOf(grant, scheme, profile, now) }
+    return { _tag: "Rotated", tokens: tokensOf(grant, scheme, profile, now, offsetOf(answer.date, now)) }
   }
 
   const said = saidIn(answer, fields)

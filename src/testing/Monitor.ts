@@ -45,7 +45,7 @@ export interface Rotation {
   readonly to: string
   readonly accessToken: string
   readonly at: number
-  fate: "answering" | "delivered" | "stored" | "lost"
+  fate: "answering" | "delivered" | "journaled" | "stored" | "lost"
   holder: Process | undefined
 }
 
@@ -66,13 +66,20 @@ export class Monitor {
   readonly rotations: Array<Rotation> = []
   /** Why losing the session would not be ours: told to the reader of a trace. */
   excuse: string | undefined
+  /** Why a token that is handed out need not work: it excuses no lost session. */
+  tokenExcuse: string | undefined
   readonly #watched: ReadonlySet<Invariant> | undefined
   readonly #losesNothing: boolean
+  readonly #newestOnly: boolean
 
-  /** `losesNothing`: the server gives as many good answers as one asks for, so that a lost one is no excuse. */
-  constructor(watched: ReadonlySet<Invariant> | undefined, losesNothing: boolean) {
+  /**
+   * `losesNothing`: the server answers as often as one asks, so that a lost answer is no excuse. `newestOnly`: each of its
+   * answers ends the one before.
+   */
+  constructor(watched: ReadonlySet<Invariant> | undefined, losesNothing: boolean, newestOnly: boolean) {
     this.#watched = watched
     this.#losesNothing = losesNothing
+    this.#newestOnly = newestOnly
   }
 
   fail(invariant: Invariant, detail: string): void {
@@ -121,8 +128,11 @@ export class Monitor {
     // A process that stands still for longer than any answer can take cannot be told from one that is gone.
     if (first.outcome === "told" && scene.now < first.at + scene.drainMillis)
       return this.fail("I1 presented at most once", `${who} although ${first.process.name} has the answer`)
-    if (this.#losesNothing) return
-    this.excuse ??= `${token} had to be presented again: nobody could know what became of it`
+    if (this.rotations.some(({ fate, from }) => from === token && fate === "journaled"))
+      return this.fail("I1 presented at most once", `${who} although its answer is written down`)
+    const why = `${token} had to be presented again: nobody could know what became of it`
+    if (!this.#losesNothing) this.excuse ??= why
+    else if (this.#newestOnly) this.tokenExcuse ??= why
   }
 
   /**
@@ -148,7 +158,7 @@ export class Monitor {
   }
 
   lose(rotation: Rotation): void {
-    if (rotation.fate === "stored") return
+    if (rotation.fate === "stored" || rotation.fate === "journaled") return
     rotation.fate = "lost"
     rotation.holder = undefined
     if (!this.#losesNothing) this.excuse ??= `the answer that rotated ${rotation.from} was lost`
@@ -160,9 +170,21 @@ export class Monitor {
     rotation.holder = undefined
   }
 
+  stored(accessToken: string): void {
+    for (const rotation of this.rotations) if (rotation.accessToken === accessToken) this.dropped(rotation)
+  }
+
+  /** The answer is written down as it came: from now on it does not depend on the process that heard it. */
+  journaled(refreshToken: string, by: Process): void {
+    for (const rotation of this.rotations) {
+      const { fate, from, holder } = rotation
+      if (from === refreshToken && fate === "delivered" && holder === by) rotation.fate = "journaled"
+    }
+  }
+
   /** What influences later judgements, for the state hash; who is who is said by `marks`. */
   digest(): string {
-    let text = this.excuse === undefined ? "" : "E"
+    let text = `${this.excuse === undefined ? "" : "E"}${this.tokenExcuse === undefined ? "" : "T"}`
     for (const [token, all] of this.presentations) {
       text += `${token}:`
       for (const { at, outcome } of all) text += `${outcome}@${at}`

@@ -12,6 +12,7 @@
 import type { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import type { Handle } from "../keeper/Keeper.ts"
 import { apply } from "../lifecycle/Change.ts"
+import { forgivesReuse } from "../lifecycle/Credential.ts"
 import { decide } from "../lifecycle/machine.ts"
 import type { CredentialStore } from "../store/CredentialStore.ts"
 import type { Access, Explorable } from "./explore.ts"
@@ -84,9 +85,7 @@ export class World implements Explorable {
     const left = { fresh: lifetimeMillis, inWindow: lifetimeMillis * 0.1, ended: -1 }[scenario.token]
     this.server = WorldServer.make(scenario.server, this.sim.now + left)
     const { replacesSuccessor, reuse } = this.server.policy
-    // A server that replaces the successor forgives, and yet the later of two answers ends the earlier.
-    const losesNothing = reuse === "notRotating" || (reuse === "untilSuccessorUsed" && !replacesSuccessor)
-    this.monitor = new Monitor(options.watched, losesNothing)
+    this.monitor = new Monitor(options.watched, forgivesReuse(reuse), replacesSuccessor)
     this.store = new WorldStore(this, this.server.first, this.sim.now + left)
     this.network = new WorldNetwork(this)
     this.processes = new WorldProcesses(this)
@@ -192,6 +191,12 @@ export class World implements Explorable {
     for (const { accessToken, fate, holder } of this.monitor.rotations) {
       if (fate === "delivered" && holder?.alive === true && !this.store.isDown && holder.sleepers.length === 0) {
         this.monitor.fail("I4 what was granted is stored", `${holder.name} has ${accessToken} and never stored it`)
+      }
+      if (fate === "journaled" && this.#epilogue === "asked") {
+        this.monitor.fail(
+          "I4 what was granted is stored",
+          `nobody made anything of ${accessToken}, which is written down`,
+        )
       }
     }
   }

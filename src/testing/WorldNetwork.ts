@@ -9,8 +9,10 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type { Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
-import type { Credential } from "../lifecycle/Credential.ts"
+import { read } from "../exchange/read.ts"
+import type { Outcome, TokenEndpoint, Witness } from "../exchange/TokenEndpoint.ts"
+import type { Answer as Written, Credential } from "../lifecycle/Credential.ts"
+import { written } from "./answers.ts"
 import type { Presentation, Rotation } from "./Monitor.ts"
 import type { Fault } from "./Scenario.ts"
 import * as Sim from "./Simulation.ts"
@@ -23,7 +25,9 @@ interface Message {
   readonly process: Sim.Process
   readonly token: string
   readonly presentation: Presentation
-  readonly resume: (outcome: Effect.Effect<Outcome>) => void
+  /** When the exchange began, by the process's own clock. */
+  readonly sentAt: number
+  readonly resume: (answer: Effect.Effect<Written>) => void
   state: "sent" | "answered" | "abandoned"
   answer: Answer | undefined
   rotation: Rotation | undefined
@@ -46,15 +50,22 @@ export class WorldNetwork {
 
   /** The token endpoint as `process` reaches it. */
   service(process: Sim.Process): TokenEndpoint["Service"] {
-    return { exchange: (credential, deadlineMillis) => this.#exchange(process, credential, deadlineMillis) }
+    return {
+      exchange: (credential, deadlineMillis, witness) => this.#exchange(process, credential, deadlineMillis, witness),
+    }
   }
 
-  #exchange(process: Sim.Process, credential: Credential, deadlineMillis: number): Effect.Effect<Outcome> {
+  #exchange(
+    process: Sim.Process,
+    credential: Credential,
+    deadlineMillis: number,
+    witness: Witness = {},
+  ): Effect.Effect<Outcome> {
     const { monitor, sim } = this.#world
     const token = Redacted.value(credential.tokens.refreshToken!)
     const until = sim.now + deadlineMillis
     let message: Message | undefined
-    const send = Effect.callback<Outcome>((resume) => {
+    const send = Effect.callback<Written>((resume) => {
       const offered = sim.operation(
         process,
         "send",
@@ -81,12 +92,16 @@ export class WorldNetwork {
     })
     return send.pipe(
       Effect.timeoutOption(deadlineMillis),
-      Effect.map(
-        Option.getOrElse((): Outcome =>
-          message === undefined
-            ? { _tag: "NotSent", cause: "no connection in time" }
-            : { _tag: "Ambiguous", cause: "no answer in time" },
-        ),
+      Effect.flatMap(
+        Option.match({
+          onNone: () =>
+            Effect.succeed<Outcome>(
+              message === undefined
+                ? { _tag: "NotSent", cause: "no connection in time" }
+                : { _tag: "Ambiguous", cause: "no answer in time" },
+            ),
+          onSome: (answer) => Effect.as(witness.answered?.(answer) ?? Effect.void, read(credential, answer)),
+        }),
       ),
     )
   }
@@ -108,6 +123,7 @@ export class WorldNetwork {
       process,
       token,
       presentation,
+      sentAt: since + process.skewMillis,
       resume,
       state: "sent",
       answer: undefined,
@@ -126,6 +142,9 @@ export class WorldNetwork {
     const answer = server.present(message.token, sim.now)
     sim.log("AS", "AS", answer.words, "note")
     message.answer = answer
+    // Where the newest answer ends all others, one that nobody hears any more does.
+    if (server.policy.replacesSuccessor && sim.now >= message.presentation.at + Judge.exchangeDeadlineMillis)
+      monitor.excuse ??= "a request arrived after its sender had given up"
     if (answer.granted !== undefined) {
       const { accessToken, refreshToken } = answer.granted
       let rotation = monitor.rotations.find((known) => known.accessToken === accessToken)
@@ -143,7 +162,7 @@ export class WorldNetwork {
   }
 
   #deliver(message: Message): void {
-    const { monitor, server, sim, store } = this.#world
+    const { monitor, sim, store } = this.#world
     const { presentation, process, rotation } = message
     const answer = message.answer!
     sim.wrote |= Sim.own(process.index) | Sim.network(process.index) | Sim.Ghost
@@ -160,7 +179,7 @@ export class WorldNetwork {
     }
     process.observe(`answer${message.token}${answer.words}@${sim.now}`)
     sim.log("AS", process.name, answer.words, "reply")
-    message.resume(Effect.succeed(server.outcome(answer, sim.now + process.skewMillis)))
+    message.resume(Effect.succeed(written(answer.wire, message.sentAt, sim.now + process.skewMillis)))
   }
 
   /** The process stopped listening: its deadline passed, or it is gone. */

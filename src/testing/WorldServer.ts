@@ -1,10 +1,7 @@
 /**
- * The authorization server as a world knows it: one client, its families, answers that pass through the real classifier,
- * and looks that change nothing, for the monitors.
+ * The authorization server as a world knows it: one client, its families, its answers as they
+ * go over the wire, and looks that change nothing, for the monitors.
  */
-import type { Outcome } from "../exchange/TokenEndpoint.ts"
-import { classify } from "../provider/classify.ts"
-import * as ProviderProfile from "../provider/ProviderProfile.ts"
 import { type Answer as Wire, granted as grantedAnswer } from "./answers.ts"
 import * as Family from "./Family.ts"
 import { over, type Policy, standard } from "./Policy.ts"
@@ -36,8 +33,6 @@ export interface WorldServer {
   readonly present: (refreshToken: string, now: number) => Answer
   /** An answer without any work done: 429, 503, or the gateway's 502. */
   readonly refuse: (status: 429 | 502 | 503, now: number) => Answer
-  /** What the client makes of it, by the real classifier. */
-  readonly outcome: (answer: Answer, now: number) => Outcome
   /** Whether the refresh token would be honoured now. */
   readonly accepts: (refreshToken: string, now: number) => boolean
   /** Whether a resource server takes the access token now. */
@@ -119,17 +114,6 @@ export const make = (overrides: Partial<Policy>, firstExpiresAt: number): WorldS
       )
       return { wire, words: `${status}`, granted: undefined, dead: false, unsure: status === 502 }
     },
-    outcome: ({ wire }, at) =>
-      classify(
-        {
-          status: wire.status,
-          contentType: wire.headers["content-type"],
-          retryAfter: wire.headers["retry-after"],
-          body: wire.body,
-        },
-        ProviderProfile.generic,
-        at,
-      ),
     accepts: (token, at) => {
       const known = refreshTokens.get(token)
       return known !== undefined && Family.judge(known, policy, at)._tag === "Honoured"

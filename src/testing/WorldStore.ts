@@ -55,6 +55,7 @@ export class WorldStore {
         obtainedAt: expiresAt - lifetimeMillis,
       },
       reuse: believed ?? { class: server.reuse ?? reuse, graceMillis },
+      seed: grant.refreshToken,
       forced: 0,
     }
   }
@@ -115,7 +116,7 @@ export class WorldStore {
     const next = parts.apply(this.stored, this.newest, change)
     const applied = next !== undefined
     sim.log(process.name, "Store", changeWords(change), "call")
-    Judge.changed(this.#world, process, change, applied)
+    Judge.changed(this.#world, process, change, next)
     if (applied) {
       if (change._tag === "Claim") Judge.claimed(this.#world, process, next)
       this.#write(process, next)
@@ -132,9 +133,9 @@ export class WorldStore {
     Judge.written(this.#world, process, next)
     this.stored = next
     this.newest = Math.max(this.newest, next.generation)
-    for (const rotation of monitor.rotations) {
-      if (rotation.accessToken === Redacted.value(next.tokens.accessToken)) monitor.dropped(rotation)
-    }
+    const { alternates = [], ticket, tokens } = next
+    for (const { accessToken } of [tokens, ...alternates]) monitor.stored(Redacted.value(accessToken))
+    if (ticket?.answer !== undefined) monitor.journaled(Redacted.value(tokens.refreshToken!), process)
   }
 
   // ------------------------------------------------------------------ people and disks
@@ -175,7 +176,8 @@ export class WorldStore {
   /** The record without process numbers, seen by `process`, or by nobody in particular for the state hash. */
   digest(process: Sim.Process | undefined): string {
     if (this.stored === undefined) return "-"
-    const { forced, generation, pause, reuse, ticket, tokens, verdict } = this.stored
+    // `pace` is left out: no exploration presents as often as it takes to matter.
+    const { alternates, forced, generation, pause, reuse, ticket, tokens, verdict } = this.stored
     const expiry = tokens.expiry._tag === "Known" ? tokens.expiry.at : tokens.expiry._tag
     const refresh = tokens.refreshToken ? Redacted.value(tokens.refreshToken) : ""
     let text = `${generation},${Redacted.value(tokens.accessToken)},${refresh},${expiry},${forced},${reuse.class}`
@@ -183,7 +185,9 @@ export class WorldStore {
       const whose = process === undefined ? "" : this.#whose(ticket.holder, process)
       const first = ticket.first ? `<${ticket.first.issuedAt}` : ""
       text += `,t${ticket.attempt}${ticket.vanishedAt === undefined ? "" : "v"}@${ticket.issuedAt}${whose}${first}`
+      if (ticket.answer) text += `,a${ticket.answer.sentAt}-${ticket.answer.at}${Redacted.value(ticket.answer.body)}`
     }
+    for (const { accessToken } of alternates ?? []) text += `,+${Redacted.value(accessToken)}`
     if (pause) text += `,p${pause.until}.${pause.failures}`
     if (verdict) text += `,d${verdict.reason}`
     return text
@@ -206,6 +210,8 @@ export class WorldStore {
     switch (change._tag) {
       case "Claim":
         return `${change.generation}.${change.ticket.attempt}@${change.ticket.issuedAt}${this.relation(change.after)}`
+      case "Journal":
+        return `${change.generation}${this.relation(change.ticketId)}${Redacted.value(change.answer.body)}@${change.answer.at}`
       case "Commit":
         return `${change.generation}${Redacted.value(change.tokens.accessToken)}${change.forced}`
       case "Release":
@@ -214,6 +220,8 @@ export class WorldStore {
         return `${change.generation}${change.verdict.reason}${this.relation(change.doubt)}`
       case "Doubt":
         return `${change.generation}${this.relation(change.ticketId)}`
+      case "Pardon":
+        return `${change.generation}`
       case "Put":
         return "put"
     }

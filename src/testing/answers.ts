@@ -2,6 +2,8 @@
  * What goes over the wire in answer to a token request, and the granted answer in every shape that servers give it.
  * Facts: providers §7.
  */
+import * as Redacted from "effect/Redacted"
+import type { Answer as Written } from "../lifecycle/Credential.ts"
 import type { Policy } from "./Policy.ts"
 
 export interface Answer {
@@ -9,6 +11,22 @@ export interface Answer {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+}
+
+/** As a client that asked at `sentAt` and hears it at `at` writes it down. */
+export const written = ({ body, headers, status }: Answer, sentAt: number, at: number): Written => {
+  const header = <Name extends string>(member: Name, name: string) =>
+    (headers[name] === undefined ? {} : { [member]: headers[name] }) as { readonly [Key in Name]?: string }
+  return {
+    sentAt,
+    at,
+    status,
+    ...header("contentType", "content-type"),
+    ...header("retryAfter", "retry-after"),
+    ...header("location", "location"),
+    ...header("date", "date"),
+    body: Redacted.make(body),
+  }
 }
 
 export const json = (status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Answer => ({

@@ -13,12 +13,12 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { profileOf, read } from "../exchange/read.ts"
 import { formEncoded } from "../exchange/request.ts"
-import { type Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
+import { type Outcome, TokenEndpoint, type Witness } from "../exchange/TokenEndpoint.ts"
 import type { Credential, ReuseClass } from "../lifecycle/Credential.ts"
-import { classify } from "../provider/classify.ts"
 import * as ProviderProfile from "../provider/ProviderProfile.ts"
-import type { Answer } from "./answers.ts"
+import { type Answer, written } from "./answers.ts"
 import type { Arrival, AuthorizationServer, Grant } from "./AuthorizationServer.ts"
 import { methodOf, type Request } from "./clientAuth.ts"
 import * as Fault from "./Fault.ts"
@@ -30,9 +30,6 @@ export interface EndpointOptions {
   /** The server's clock is so much ahead of the client's. */
   readonly skewMillis?: number | undefined
 }
-
-const profileOf = ({ provider }: Credential): ProviderProfile.ProviderProfile =>
-  ProviderProfile.find(provider) ?? ProviderProfile.generic
 
 /** The request that presents the credential's refresh token (RFC 6749 §6). */
 export const requestOf = (credential: Credential): Request => {
@@ -50,14 +47,6 @@ export const requestOf = (credential: Credential): Request => {
   if (client.authMethod === "client_secret_post") parameters.set("client_secret", secret)
   return { parameters }
 }
-
-/** What the answer means to somebody who receives it at `now`. */
-export const outcomeOf = ({ body, headers, status }: Answer, credential: Credential, now: number): Outcome =>
-  classify(
-    { status, contentType: headers["content-type"], retryAfter: headers["retry-after"], body },
-    profileOf(credential),
-    now,
-  )
 
 const ambiguous = (what: string): Outcome => ({
   _tag: "Ambiguous",
@@ -87,9 +76,6 @@ const leaves = (fault: Fault.Fault | undefined, own: Answer | undefined, now: nu
 export const make = (server: AuthorizationServer, options: EndpointOptions = {}): TokenEndpoint["Service"] => {
   const { back, skewMillis = 0, there } = options
 
-  const judged = (left: Left, credential: Credential, now: number): Outcome =>
-    left.answer === undefined ? dropped : outcomeOf(left.answer, credential, now)
-
   /** The server's side: it ends by itself, whoever waits for it. */
   const serve = Effect.fnUntraced(function* (clock: Clock.Clock, arrival: Arrival, answered: Deferred.Deferred<Left>) {
     const { fault } = arrival
@@ -112,18 +98,27 @@ export const make = (server: AuthorizationServer, options: EndpointOptions = {})
     })
   })
 
-  const exchange = Effect.fnUntraced(function* (credential: Credential, deadlineMillis: number) {
+  const exchange = Effect.fnUntraced(function* (
+    credential: Credential,
+    deadlineMillis: number,
+    witness: Witness = {},
+  ): Effect.fn.Return<Outcome> {
     const clock = yield* Clock.Clock
     if (there !== undefined) yield* there
     const now = clock.currentTimeMillisUnsafe()
-    const arrival = server.arrive(requestOf(credential), now + skewMillis)
+    const request = requestOf(credential)
+    witness.sent?.([...request.parameters.keys()])
+    const arrival = server.arrive(request, now + skewMillis)
     const left: Left | undefined =
       arrival.fault === undefined
         ? { answer: server.process(arrival, now + skewMillis), millis: 0 }
         : yield* troubled(clock, arrival, deadlineMillis)
     if (left === undefined) return late
     if (back !== undefined) yield* back
-    return judged(left, credential, clock.currentTimeMillisUnsafe())
+    if (left.answer === undefined) return dropped
+    const answer = written(left.answer, now, clock.currentTimeMillisUnsafe())
+    if (witness.answered) yield* witness.answered(answer)
+    return read(credential, answer)
   })
 
   return { exchange }

@@ -12,17 +12,19 @@ import type * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { withToken } from "../client/fetch.ts"
+import { read } from "../exchange/read.ts"
 import { type Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import type { Access } from "../keeper/Keeper.ts"
 import * as Hooks from "../keeper/hooks.ts"
 import * as Live from "../keeper/live.ts"
 import { Processes } from "../keeper/Processes.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
-import type { Credential } from "../lifecycle/Credential.ts"
+import type { Answer, Credential } from "../lifecycle/Credential.ts"
 import { decide } from "../lifecycle/machine.ts"
 import type { PromiseCredential } from "../promise.ts"
 import { CredentialStore, type Swapped } from "../store/CredentialStore.ts"
-import { outcomeOf, requestOf } from "./endpoint.ts"
+import { written } from "./answers.ts"
+import { requestOf } from "./endpoint.ts"
 import type { ForeignNetwork, Settled } from "./ForeignNetwork.ts"
 import { offer, type Stage } from "./foreignStage.ts"
 import { remembered } from "./remembered.ts"
@@ -148,7 +150,7 @@ export class Vault {
     const { sim } = this.#stage
     const reset: Outcome = { _tag: "Ambiguous", cause: "the connection broke after the request was sent" }
     return {
-      exchange: (credential, deadlineMillis) =>
+      exchange: (credential, deadlineMillis, witness = {}) =>
         Effect.suspend(() => {
           let hasLeft = false
           const late = (): Outcome =>
@@ -156,7 +158,8 @@ export class Vault {
               ? { _tag: "Ambiguous", cause: "no answer in time" }
               : { _tag: "NotSent", cause: "no connection in time" }
           const until = sim.now + deadlineMillis
-          const sent = Effect.callback<Outcome>((resume) => {
+          const since = sim.now
+          const sent = Effect.callback<Answer | "reset">((resume) => {
             const { authorization, parameters } = requestOf(credential)
             const asked = {
               method: "POST",
@@ -167,11 +170,19 @@ export class Vault {
               isLocal: false,
             }
             const settle = (settled: Settled): void =>
-              resume(Effect.succeed(settled === "reset" ? reset : outcomeOf(settled, credential, sim.now)))
+              resume(Effect.succeed(settled === "reset" ? settled : written(settled, since, sim.now)))
             const left = (): void => void (hasLeft = true)
             return Effect.sync(this.#network.request(process, asked, { settle, left, until }))
           })
-          return sent.pipe(Effect.timeoutOption(deadlineMillis), Effect.map(Option.getOrElse(late)))
+          return sent.pipe(
+            Effect.timeoutOption(deadlineMillis),
+            Effect.flatMap((arrived) => {
+              if (Option.isNone(arrived)) return Effect.succeed(late())
+              const answer = arrived.value
+              if (answer === "reset") return Effect.succeed(reset)
+              return Effect.as(witness.answered?.(answer) ?? Effect.void, read(credential, answer))
+            }),
+          )
         }),
     }
   }

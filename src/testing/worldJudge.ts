@@ -9,7 +9,7 @@ import type { Change } from "../lifecycle/Change.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
 import { usableUntil } from "../lifecycle/freshness.ts"
 import { longestHesitationMillis } from "../lifecycle/rules.ts"
-import type { Scene } from "./Monitor.ts"
+import type { Rotation, Scene } from "./Monitor.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
 import type { Call } from "./WorldProcesses.ts"
@@ -38,16 +38,34 @@ export const scene = ({ badToken, server, sim, store }: World, process: Sim.Proc
 
 // ---------------------------------------------------------------------- what is written
 
+/** Before anybody reads an answer it is on the disk, or a process that dies then takes it along. */
+const writtenDown = ({ happened, monitor, store }: World, process: Sim.Process, token: string): void => {
+  // Where somebody else has presented the token again, the ticket is his.
+  if (store.stored?.ticket?.holder.instance !== process.name) return
+  const isOnlyInMemory = monitor.rotations.some(
+    ({ accessToken, fate, holder }) => accessToken === token && fate === "delivered" && holder === process,
+  )
+  if (isOnlyInMemory && happened["storeFails"] === undefined) {
+    monitor.fail("I4 what was granted is stored", `${process.name} reads ${token} before the answer is written down`)
+  }
+}
+
 /** Who may write what, said once more without `apply`: only what is known of the stored generation, and that always. */
-export const changed = ({ monitor, store }: World, process: Sim.Process, change: Change, applied: boolean): void => {
+export const changed = (world: World, process: Sim.Process, change: Change, next: Credential | undefined): void => {
   if (change._tag !== "Commit" && change._tag !== "Condemn") return
-  const stored = store.stored?.generation
+  const { monitor, store } = world
+  const before = store.stored
+  const stored = before?.generation
+  // What is kept beside newer tokens does not replace them.
+  const isBeside = next?.alternates !== undefined && next.tokens === before?.tokens && next.verdict === undefined
+  const applied = next !== undefined && !isBeside
   if (applied && stored !== change.generation) {
     monitor.fail(
       "I3 nothing older replaces",
       `${process.name} writes what it knows of generation ${change.generation} over generation ${stored}`,
     )
   }
+  if (change._tag === "Commit" && applied) writtenDown(world, process, Redacted.value(change.tokens.accessToken))
   if (!applied && change._tag === "Commit" && stored === change.generation) {
     const token = Redacted.value(change.tokens.accessToken)
     monitor.fail("I4 what was granted is stored", `${process.name} may not store ${token}, and nothing newer is stored`)
@@ -106,7 +124,8 @@ export const written = ({ monitor, server, sim, store }: World, process: Sim.Pro
   if (isOther && next.generation === before.generation) {
     monitor.fail("I2 generations grow", `${process.name} stores other tokens under generation ${next.generation}`)
   }
-  if (isOther && monitor.excuse === undefined && refresh !== undefined && !isGood(refresh) && isGood(refreshBefore)) {
+  const isExcused = monitor.excuse !== undefined || monitor.tokenExcuse !== undefined
+  if (isOther && !isExcused && refresh !== undefined && !isGood(refresh) && isGood(refreshBefore)) {
     monitor.fail(
       "I3 nothing older replaces",
       `${process.name} replaces a refresh token that is good by one that is not`,
@@ -135,6 +154,9 @@ export const written = ({ monitor, server, sim, store }: World, process: Sim.Pro
 
 // ---------------------------------------------------------------------- what callers are told
 
+/** A process or the journal has the answer, and nobody has made a generation of it. */
+const isInHand = (fate: Rotation["fate"]): boolean => fate === "delivered" || fate === "journaled"
+
 /** A caller gets a token. */
 export const served = (world: World, process: Sim.Process, call: Call, token: string): void => {
   const { badToken, happened, monitor, server, sim } = world
@@ -145,10 +167,11 @@ export const served = (world: World, process: Sim.Process, call: Call, token: st
   const unknown = token === badToken && call.refused === undefined
   // When a token ends is known by the clock of the host that fetched it, and no better.
   const skewMillis = Math.max(0, ...world.scenario.processes.map((process) => process.skewMillis ?? 0))
-  if (!unknown && !server.works(token, sim.now - skewMillis) && monitor.excuse === undefined) {
+  const isExcused = monitor.excuse !== undefined || monitor.tokenExcuse !== undefined
+  if (!unknown && !server.works(token, sim.now - skewMillis) && !isExcused) {
     monitor.fail("the token works", `${process.name} hands out ${token}, which no resource server accepts`)
   }
-  const isHeld = monitor.rotations.some(({ accessToken, fate }) => accessToken === token && fate === "delivered")
+  const isHeld = monitor.rotations.some(({ accessToken, fate }) => accessToken === token && isInHand(fate))
   if (isHeld && happened["storeFails"] === undefined) {
     monitor.fail("I4 what was granted is stored", `${process.name} hands out ${token} before it is stored`)
   }

@@ -36,12 +36,15 @@ export const stateText = (state: State): string => {
 /** A record, for the reader of a trace. */
 export const credentialWords = (credential: Credential | undefined, now: number): string => {
   if (credential === undefined) return "nothing"
-  const { generation, pause, ticket, tokens, verdict } = credential
+  const { alternates, generation, pause, ticket, tokens, verdict } = credential
   const refresh = tokens.refreshToken === undefined ? "" : `/${Redacted.value(tokens.refreshToken)}`
   const second = ticket?.attempt === 2 ? " (2nd)" : ""
   return (
     `g${generation} ${Redacted.value(tokens.accessToken)}${refresh}` +
-    (ticket ? ` ticket of ${ticket.holder.instance}${second}${ticket.vanishedAt ? ", in doubt" : ""}` : "") +
+    (ticket
+      ? ` ticket of ${ticket.holder.instance}${second}${ticket.vanishedAt ? ", in doubt" : ""}${ticket.answer ? ", answered" : ""}`
+      : "") +
+    (alternates ? ` or ${alternates.map(({ accessToken }) => Redacted.value(accessToken)).join(", ")}` : "") +
     (pause ? ` paused ${(pause.until - now) / 1000}s` : "") +
     (verdict ? ` dead: ${verdict.reason}` : "")
   )
@@ -52,6 +55,8 @@ export const changeWords = (change: Change): string => {
   switch (change._tag) {
     case "Claim":
       return `claim g${change.generation}${change.ticket.attempt === 2 ? " for the second time" : ""}`
+    case "Journal":
+      return `the answer to g${change.generation}, unread`
     case "Commit":
       return `commit g${change.generation} -> ${Redacted.value(change.tokens.accessToken)}`
     case "Release":
@@ -60,6 +65,8 @@ export const changeWords = (change: Change): string => {
       return `condemn g${change.generation}: ${change.verdict.reason}`
     case "Doubt":
       return `nobody knows what became of g${change.generation}`
+    case "Pardon":
+      return `try g${change.generation} again`
     case "Put":
       return "put"
   }

@@ -58,8 +58,91 @@ describe("a ticket", () => {
   })
 })
 
+describe("an answer", () => {
+  const answer = { sentAt: 1, at: 2, status: 200, body: Redacted.make("{}") }
+  const journal = (ticketId: string): Change => ({ _tag: "Journal", generation: 1, ticketId, answer })
+  const won = apply(credential(), 1, claim("a"))
+  const kept = apply(won, 1, journal("a"))
+  it("is written down beside the ticket of whoever asked", () => {
+    assert.strictEqual(kept?.ticket?.answer, answer)
+    assert.isUndefined(apply(won, 1, journal("b")))
+    assert.isUndefined(apply(credential(), 1, journal("a")))
+  })
+  it("leaves no room for a second presentation, until somebody has read that it says nothing", () => {
+    assert.isUndefined(apply(kept, 1, claim("b", 2, "a")))
+    const doubtful = apply(kept, 1, { _tag: "Doubt", generation: 1, ticketId: "a", at: 3 })
+    assert.isUndefined(doubtful?.ticket?.answer)
+    assert.strictEqual(apply(doubtful, 1, claim("b", 2, "a"))?.ticket?.first?.id, "a")
+  })
+})
+
+describe("of two answers to one refresh token", () => {
+  const other = tokens({ accessToken: Redacted.make("access-b"), refreshToken: Redacted.make("refresh-b") })
+  const commitOf = (pair: typeof other, seed = "s"): Change => ({
+    _tag: "Commit",
+    generation: 1,
+    seed,
+    tokens: pair,
+    forced: 0,
+  })
+  const rejected = { _tag: "Condemn", generation: 2, verdict: { reason: "rejected", at: 0 }, doubt: undefined } as const
+  const first = apply(credential({ seed: "s" }), 1, commitOf(next))
+  const both = apply(first, 2, commitOf(other))
+  const secretOf = (held: Credential.Credential | undefined) => held && Redacted.value(held.tokens.refreshToken!)
+  it("the one that comes later is kept beside the other", () => {
+    assert.strictEqual(both?.generation, 2)
+    assert.isTrue(secretOf(both) === "refresh-2")
+    assert.lengthOf(both?.alternates ?? [], 1)
+    assert.isUndefined(apply(both, 2, commitOf(other)))
+    assert.isUndefined(apply(first, 2, commitOf(other, "of another sign-in")))
+  })
+  it("and takes its place when the other turns out dead", () => {
+    const second = apply(both, 2, rejected)
+    assert.strictEqual(second?.generation, 3)
+    assert.isTrue(secretOf(second) === "refresh-b")
+    assert.isUndefined(second?.verdict)
+    assert.isDefined(apply(second, 3, { ...rejected, generation: 3 })?.verdict)
+    const client = apply(both, 2, { ...rejected, verdict: { reason: "clientRejected", at: 0 } })
+    assert.isDefined(client?.verdict)
+  })
+})
+
+describe("a pardon", () => {
+  it("takes the verdict away, once and of this generation only", () => {
+    const dead = credential({ verdict: { reason: "rejected", at: 0 } })
+    const alive = apply(dead, 1, { _tag: "Pardon", generation: 1 })
+    assert.isUndefined(alive?.verdict)
+    assert.isUndefined(apply(alive, 1, { _tag: "Pardon", generation: 1 }))
+    assert.isUndefined(apply(dead, 1, { _tag: "Pardon", generation: 2 }))
+  })
+})
+
+describe("the pace of presentations", () => {
+  const hour = 3_600_000
+  /** Presents and is turned away, as fast as it is let. */
+  const hammer = (lifetimeMillis: number, millis: number): number => {
+    let stored = credential({ tokens: tokens({ expiry: { _tag: "Known", at: lifetimeMillis, lifetimeMillis } }) })
+    let presented = 0
+    for (let now = hour; now < hour + millis; now += 1_000) {
+      const mine: Change = { _tag: "Claim", generation: 1, after: undefined, ticket: { ...ticket("a"), issuedAt: now } }
+      const won = apply(stored, 1, mine)
+      if (won === undefined) continue
+      presented++
+      stored = apply(won, 1, { _tag: "Release", generation: 1, ticketId: "a", pause: undefined })!
+    }
+    return presented
+  }
+  it("is at most 60 an hour for a token of an hour, whatever went wrong", () => {
+    assert.isAtMost(hammer(hour, hour), 60)
+    assert.isAtMost(hammer(hour, 10 * hour) - hammer(hour, 9 * hour), 30)
+  })
+  it("leaves a token of two minutes the room it needs", () => {
+    assert.isAbove(hammer(120_000, hour), 100)
+  })
+})
+
 describe("a commit", () => {
-  const commit: Change = { _tag: "Commit", generation: 1, tokens: next, forced: 0 }
+  const commit: Change = { _tag: "Commit", generation: 1, seed: undefined, tokens: next, forced: 0 }
   it("is guarded by the generation alone: a late winner's token is the truth", () => {
     const dead = credential({ verdict: { reason: "lostInRotation", at: 0 }, ticket: ticket("somebody else's") })
     const healed = apply(dead, 1, commit)
@@ -134,6 +217,7 @@ const change: fc.Arbitrary<Change> = fc.integer({ min: 1, max: 4 }).chain((gener
     fc.record({
       _tag: fc.constant("Commit" as const),
       generation: fc.constant(generation),
+      seed: fc.constant("s"),
       tokens: fc.constant(next),
       forced: fc.constant(0),
     }),
@@ -159,7 +243,10 @@ it("for any changes: generations grow by one and only with new tokens", () => {
       for (const each of changes) {
         const after = apply(stored, stored.generation, each)
         if (after === undefined) continue
-        assert.strictEqual(after.generation - stored.generation, each._tag === "Commit" ? 1 : 0)
+        const isNew = Redacted.value(after.tokens.accessToken) !== Redacted.value(stored.tokens.accessToken)
+        assert.isAtMost(after.generation - stored.generation, 1)
+        if (isNew) assert.strictEqual(after.generation - stored.generation, 1)
+        if (each._tag === "Claim" || each._tag === "Release") assert.strictEqual(after.generation, stored.generation)
         stored = after
       }
     }),

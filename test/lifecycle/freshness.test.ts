@@ -90,7 +90,7 @@ describe("the expiry a server tells", () => {
   for (const [what, expiresIn, token, lifetime] of cases) {
     it(`${what}: ${lifetime}`, () => {
       assert.deepStrictEqual(
-        Expiry.fromTokenResponse(expiresIn, token, now),
+        Expiry.fromTokenResponse(expiresIn, token, now, undefined),
         lifetime === "Unknown"
           ? { _tag: "Unknown" }
           : { _tag: "Known", at: now + lifetime * 1000, lifetimeMillis: lifetime * 1000 },
@@ -101,7 +101,7 @@ describe("the expiry a server tells", () => {
   it("is never NaN and never in the past, whatever the server says", () => {
     fc.assert(
       fc.property(fc.anything(), fc.string(), (expiresIn, token) => {
-        const expiry = Expiry.fromTokenResponse(expiresIn, token, now)
+        const expiry = Expiry.fromTokenResponse(expiresIn, token, now, undefined)
         assert.isTrue(expiry._tag === "Unknown" || (expiry._tag === "Known" && expiry.at >= now))
       }),
     )

@@ -11,6 +11,7 @@ const commandTypes: ReadonlyArray<Command["type"]> = [
   "look",
   "claim",
   "exchange",
+  "replay",
   "commit",
   "release",
   "doubt",
@@ -74,6 +75,8 @@ describe("the statechart", () => {
         c.view.ticket?.id,
         c.view.ticket?.attempt,
         c.view.ticket?.holderGone,
+        c.view.ticket?.answered,
+        c.view.reuse,
         c.view.pauseUntil > 0,
         c.pauseUntil > 0,
         c.refused,
@@ -196,7 +199,7 @@ describe("for any sequence of events", () => {
   })
 
   it("nobody waits at rest: a waiting caller is answered, or an answer is under way", () => {
-    const underWay = ["claiming", "exchanging", "committing", "checking", "recording", "following"]
+    const underWay = ["claiming", "exchanging", "replaying", "committing", "checking", "recording", "following"]
     fc.assert(
       fc.property(events, fc.boolean(), (sequence, background) => {
         const { state } = run(sequence, background)
@@ -306,6 +309,18 @@ describe("the refresh, step by step", () => {
       "refuse",
       "wake",
     ])
+  })
+
+  it("an answer that somebody wrote down and left is read in his place, without a claim and without a request", () => {
+    const left = { ticket: ticket({ answered: true, holderGone: true }) }
+    const { state, types } = run([looked(ended, left), asked(ended)])
+    assert.strictEqual(leaf(state), "replaying")
+    assert.deepStrictEqual(types, ["replay"])
+    const refused = run([looked(ended, left), { type: "Denied", now: ended, generation: 1, reason: "rejected" }])
+    assert.deepStrictEqual(refused.types, ["replay", "condemn"])
+    // Its author is alive and at work on it.
+    const { state: follower } = run([looked(inWindow, { ticket: ticket({ answered: true }) }), asked(inWindow)])
+    assert.strictEqual(leaf(follower), "following")
   })
 
   it("a verdict does not take a working token away", () => {

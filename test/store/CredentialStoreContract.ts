@@ -109,7 +109,9 @@ export const suite = (name: string, layer: Layer.Layer<Views, unknown>): void =>
         yield* one.compareAndSwap("a", condemn(1))
         const done = yield* two.compareAndSwap("a", commit(1))
         assert.isTrue(done.applied)
-        assert.strictEqual(digest(done.credential), digest({ ...put("a", 2).credential, generation: 2 }))
+        const { pace } = done.credential!
+        assert.isAbove(pace!, 0)
+        assert.strictEqual(digest(done.credential), digest({ ...put("a", 2).credential, generation: 2, pace: pace! }))
         const late = yield* one.compareAndSwap("a", commit(1, 99))
         assert.isFalse(late.applied)
         assert.strictEqual(digest(late.credential), digest(done.credential))

@@ -46,8 +46,9 @@ export const claim = (generation: number, id: string, after?: string): Change.Ch
     id,
     attempt: after === undefined ? 1 : 2,
     holder: holder(id),
-    issuedAt: 1,
-    drainedAt: 2,
+    // An hour for each generation, or the pace of presentations would be too fast.
+    issuedAt: generation * 3_600_000,
+    drainedAt: generation * 3_600_000 + 1,
     ...(after !== undefined && { first: { id: after, holder: holder(after), issuedAt: 1, drainedAt: 2 } }),
   },
 })
@@ -55,6 +56,7 @@ export const claim = (generation: number, id: string, after?: string): Change.Ch
 export const commit = (generation: number, serial = generation + 1): Change.Change => ({
   _tag: "Commit",
   generation,
+  seed: undefined,
   tokens: tokens(serial),
   forced: 0,
 })

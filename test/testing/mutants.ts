@@ -70,7 +70,7 @@ const ruling = <Tag extends Change.Change["_tag"]>(
 /** The server's answer is misread. */
 const reading = (outcome: (outcome: Outcome) => Outcome): Partial<Parts> => ({
   endpoint: (endpoint) => ({
-    exchange: (credential, deadline) => Effect.map(endpoint.exchange(credential, deadline), outcome),
+    exchange: (credential, deadline, witness) => Effect.map(endpoint.exchange(credential, deadline, witness), outcome),
   }),
 })
 
@@ -344,9 +344,9 @@ export const mutants: ReadonlyArray<Mutant> = [
     "The HTTP client repeats a request that brought no answer.",
     {
       endpoint: (endpoint) => ({
-        exchange: (credential, deadline) =>
-          Effect.flatMap(endpoint.exchange(credential, deadline), (outcome) =>
-            outcome._tag === "Ambiguous" ? endpoint.exchange(credential, deadline) : Effect.succeed(outcome),
+        exchange: (credential, deadline, witness) =>
+          Effect.flatMap(endpoint.exchange(credential, deadline, witness), (outcome) =>
+            outcome._tag === "Ambiguous" ? endpoint.exchange(credential, deadline, witness) : Effect.succeed(outcome),
           ),
       }),
     },
@@ -370,10 +370,10 @@ export const mutants: ReadonlyArray<Mutant> = [
           Effect.onInterrupt(keeper.access(options), () => Deferred.succeed(abortOf(process), undefined)),
       }),
       endpoint: (endpoint: Endpoint, process) => ({
-        exchange: (credential, deadline) =>
+        exchange: (credential, deadline, witness) =>
           Effect.interruptible(
             Effect.raceFirst(
-              endpoint.exchange(credential, deadline),
+              endpoint.exchange(credential, deadline, witness),
               Effect.as(Deferred.await(abortOf(process)), { _tag: "Ambiguous", cause: "aborted" } as const),
             ),
           ),
@@ -545,8 +545,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     "What went wrong is told with the body of the request, so that it can be looked into.",
     {
       endpoint: (endpoint) => ({
-        exchange: (credential, deadline) =>
-          Effect.map(endpoint.exchange(credential, deadline), (outcome) => {
+        exchange: (credential, deadline, witness) =>
+          Effect.map(endpoint.exchange(credential, deadline, witness), (outcome) => {
             const body = `refresh_token=${Redacted.value(credential.tokens.refreshToken!)}`
             return outcome._tag === "Rotated" ? outcome : { ...outcome, cause: `${outcome.cause} (${body})` }
           }),
@@ -554,5 +554,44 @@ export const mutants: ReadonlyArray<Mutant> = [
     },
     "I10 no secret",
     { processes: oneCaller, faults: ["busyBefore"], bounds: oneFault },
+  ),
+  mutant(
+    "answer read before it is written down",
+    "The answer goes from the wire into the commit, since nothing can happen in between.",
+    storing((store) => ({
+      compareAndSwap: (name, change) =>
+        change._tag === "Journal"
+          ? Effect.succeed({ applied: true, credential: undefined })
+          : store.compareAndSwap(name, change),
+    })),
+    "I4 what was granted is stored",
+    { processes: oneCaller },
+  ),
+  mutant(
+    "a written answer that nobody reads",
+    "The journal is for people to look into: a process that finds an answer in it takes it for a doubt.",
+    {
+      ...seeing((view) => ({ ...view, ticket: view.ticket && { ...view.ticket, answered: false } })),
+      ...ruling("Claim", ({ ticket, ...rest }, change, newest) => {
+        const { answer: _, ...unread } = ticket ?? {}
+        return Change.apply({ ...rest, ...(ticket && { ticket: unread as Ticket }) }, newest, change)
+      }),
+    },
+    "I1 presented at most once",
+    { processes: oneCaller, faults: ["crash"], bounds: oneFault, restart: 1 },
+  ),
+  mutant(
+    "the later of two answers thrown away",
+    "Whose commit comes second has lost, although the server has let the other answer's tokens die.",
+    ruling("Commit", (current, change, newest) =>
+      current.generation === change.generation ? Change.apply(current, newest, change) : undefined,
+    ),
+    "the session is kept",
+    {
+      processes: twoCallers,
+      server: { reuse: "untilSuccessorUsed", replacesSuccessor: true },
+      faults: ["pause"],
+      bounds: oneFault,
+    },
   ),
 ]
