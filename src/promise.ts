@@ -26,8 +26,9 @@ import { withToken } from "./client/fetch.ts"
 import { beforeEnd } from "./client/processEnd.ts"
 import * as Http from "./exchange/http.ts"
 import * as GrantDocument from "./interop/GrantDocument.ts"
-import { type Access, type Handle, Keeper, type Status } from "./keeper/Keeper.ts"
+import { type Access, type Handle, Keeper, type Status, type TokenOptions } from "./keeper/Keeper.ts"
 import * as Live from "./keeper/live.ts"
+import type { Line } from "./lifecycle/History.ts"
 import { currentHome } from "./store/home.ts"
 import * as Sqlite from "./store/sqlite.ts"
 
@@ -35,18 +36,14 @@ export { ForeignResource } from "./client/fetch.ts"
 export { InvalidDocument } from "./interop/GrantDocument.ts"
 export { CredentialNotFound, SignInRequired, TemporarilyUnavailable } from "./keeper/errors.ts"
 export { StoreUnavailable } from "./store/CredentialStore.ts"
-export type { Access, Status }
+export type { Line } from "./lifecycle/History.ts"
+export type { Access, Status, TokenOptions }
 
 export interface OpenOptions extends Live.KeeperOptions {
   /** The folder of the store. Default: `TOKENKEEP_HOME`, or the platform's data folder. */
   readonly home?: string | undefined
   /** Finish an exchange on the wire before SIGTERM or SIGINT ends the process. Default true. */
   readonly handleSignals?: boolean | undefined
-}
-
-export interface TokenOptions {
-  /** How much longer the token should live, in milliseconds; at most half of its lifetime is honoured. Default 0. */
-  readonly minValidity?: number | undefined
 }
 
 /** One credential. All rejections are `SignInRequired`, `TemporarilyUnavailable`, `StoreUnavailable` or `CredentialNotFound`. */
@@ -57,7 +54,7 @@ export interface PromiseCredential {
   /** The token if one is at hand; synchronous, no I/O. */
   readonly peek: () => string | undefined
   /** A resource server answered 401 to `token`: another token that may work, or a rejection. */
-  readonly refused: (token: string) => Promise<string>
+  readonly refused: (token: string, options?: Pick<TokenOptions, "caller">) => Promise<string>
   /** `fetch` with the token, and one retry after a 401. Rejects with `ForeignResource` for a URL it is not meant for. */
   readonly fetch: typeof globalThis.fetch
 }
@@ -70,6 +67,8 @@ export interface PromiseKeeper extends AsyncDisposable {
   readonly remove: (name: string) => Promise<void>
   readonly status: (name: string) => Promise<Status>
   readonly list: () => Promise<ReadonlyArray<Status>>
+  /** What happened to a credential, oldest first. */
+  readonly history: (name: string) => Promise<ReadonlyArray<Line>>
   /** Waits for what is on the wire, then lets go of everything. */
   readonly close: () => Promise<void>
 }
@@ -129,6 +128,7 @@ export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeep
     remove: (name) => run(keeper.remove(name)),
     status: (name) => run(keeper.status(name)),
     list: () => run(keeper.list),
+    history: (name) => run(keeper.history(name)),
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -139,7 +139,8 @@ const promiseCredential = (
   run: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>,
 ): PromiseCredential => {
   const valueOf = ({ token }: Access) => Redacted.value(token)
-  const refused = async (token: string) => valueOf(await run(handle.refused(token)))
+  const refused = async (token: string, options?: Pick<TokenOptions, "caller">) =>
+    valueOf(await run(handle.refused(token, options)))
   return {
     name: handle.name,
     token: (options) => {

@@ -58,6 +58,8 @@ const open = (made: (name: string, generation: number) => Credential): World => 
       }),
     list: Effect.succeed([]),
     remove: () => Effect.succeed(false),
+    append: () => Effect.void,
+    history: () => Effect.succeed([]),
     changes: Stream.never,
   })
   const endpoint = TokenEndpoint.of({

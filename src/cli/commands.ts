@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import manifest from "../../package.json" with { type: "json" }
 import { diagram } from "./commands/diagram.ts"
+import { explain } from "./commands/explain.ts"
 import { explore } from "./commands/explore.ts"
 import { importGrant } from "./commands/import.ts"
 import { list } from "./commands/list.ts"
@@ -22,7 +23,7 @@ import { Usage } from "./Usage.ts"
 export const tokenkeep = Command.make("tokenkeep").pipe(
   Command.withDescription("Keeps OAuth tokens alive: one access token that works, whoever else is refreshing it."),
   Command.withSubcommands([
-    { group: "Tokens", commands: [token, status, list] },
+    { group: "Tokens", commands: [token, status, list, explain] },
     { group: "Grants", commands: [importGrant, logout] },
     { group: "How it works", commands: [diagram] },
     { group: "Testing", commands: [explore, testingServer] },

@@ -28,6 +28,14 @@ const pause = ({ credential }: Status, now: number): string =>
 const holder = ({ credential: { ticket } }: Status): string =>
   ticket === undefined ? "another process" : `${ticket.holder.label} (pid ${ticket.holder.pid})`
 
+/** What nobody knows, since when, through whom, and what is done about it. */
+const doubt = ({ credential: { ticket, tokens } }: Status, now: number): string => {
+  const who = ticket && `${ticket.holder.label} (pid ${ticket.holder.pid}) at ${when(ticket.issuedAt, now)}`
+  const isUsable = tokens.expiry._tag !== "Known" || tokens.expiry.at > now
+  const then = isUsable ? "it is served to its end, and then" : "soon"
+  return `the answer to the refresh by ${who ?? "another process"} was lost; ${then} the refresh token is tried a last time`
+}
+
 /** The state in one sentence. */
 const stateWords = (status: Status, now: number): string => {
   const [state, detail] = status.state
@@ -43,7 +51,7 @@ const stateWords = (status: Status, now: number): string => {
     case "backingOff":
       return `${token}; ${pause(status, now)}`
     case "doubting":
-      return `${token}; the answer to the last refresh was lost, and the next request settles what became of it`
+      return `${token}; ${doubt(status, now)}`
     case "following":
       return `${token}; ${holder(status)} is refreshing it`
   }
@@ -59,6 +67,12 @@ const advice = (status: Status): string | undefined =>
   isLast(status) ? signInAdvice(status.credential.name) : status.advice
 
 const nextStep = (status: Status): string => advice(status) ?? `tokenkeep token ${status.credential.name}`
+
+/** Where it stands and what happens next, in two sentences. */
+export const outlook = (status: Status, now: number): ReadonlyArray<string> => [
+  `Now: ${stateWords(status, now)}`,
+  `Next: ${nextStep(status)}`,
+]
 
 /** The detail of one credential, a line each. */
 export const lines = (status: Status, now: number): ReadonlyArray<string> => {

@@ -16,7 +16,7 @@ import { served } from "./served.ts"
 import { write } from "./write.ts"
 
 /** The store's schema version (`store/sqliteFile.ts`) that this code can read; another one is the other path's to judge. */
-const schemaVersion = 1
+const schemaVersion = 2
 
 /** The record of `name`; `undefined` when there is none to be read here. Throws when the store cannot be read like this. */
 const readRecord = (name: string): string | undefined => {

@@ -15,5 +15,5 @@ runMain(
         Effect.promise(() => import("./commands.ts")),
         ({ run }) => run(argv),
       )
-    : printToken({ ...request, refused: undefined, timeoutMillis: defaultTimeoutMillis }),
+    : printToken({ ...request, refused: undefined, retryDead: false, timeoutMillis: defaultTimeoutMillis }),
 )

@@ -19,6 +19,14 @@ export const localTime = (at: number, now: number): string => {
   return dayOf(then.value) === dayOf(today.value) ? time : `${dayOf(then.value)} ${time}`
 }
 
+/** To the second, with the date: for what is compared with other programs' logs. */
+export const exactTime = (at: number): string => {
+  const then = partsOf(at)
+  if (Option.isNone(then)) return "a time no calendar knows"
+  const { hour, minute, second } = then.value
+  return `${dayOf(then.value)} ${two(hour)}:${two(minute)}:${two(second)}`
+}
+
 const units = [
   ["day", 86_400_000],
   ["h", 3_600_000],

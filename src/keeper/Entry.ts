@@ -5,6 +5,7 @@
 import type * as Deferred from "effect/Deferred"
 import * as Redacted from "effect/Redacted"
 import type { Credential, Verdict } from "../lifecycle/Credential.ts"
+import type { Line } from "../lifecycle/History.ts"
 import { initial, type State } from "../lifecycle/machine.ts"
 import type { Event } from "../lifecycle/protocol.ts"
 import type { View } from "../lifecycle/View.ts"
@@ -74,6 +75,11 @@ export interface Entry extends Sleeper {
   /** What went wrong last, for people. Never contains a secret. */
   trouble: string | undefined
   storeTrouble: StoreUnavailable | undefined
+  /** Who asked last, and the names of the parameters of the last request: for the history. */
+  asker: string | undefined
+  parameters: ReadonlyArray<string> | undefined
+  /** Lines of the history that are not written yet. */
+  lines: Array<Line> | undefined
   waiters: Set<Deferred.Deferred<Access, TokenError>> | undefined
   /** Events that arrived while one was being carried out, in order. */
   inbox: Array<Event> | undefined
@@ -90,6 +96,9 @@ export const make = (name: string, background: boolean): Entry => ({
   sighted: undefined,
   trouble: undefined,
   storeTrouble: undefined,
+  asker: undefined,
+  parameters: undefined,
+  lines: undefined,
   waiters: undefined,
   inbox: undefined,
   wakeAt: Infinity,

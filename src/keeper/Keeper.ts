@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { Credential } from "../lifecycle/Credential.ts"
+import type { Line } from "../lifecycle/History.ts"
 import type { StoreUnavailable } from "../store/CredentialStore.ts"
 import type { CredentialNotFound, TokenError } from "./errors.ts"
 
@@ -28,6 +29,10 @@ export interface Access {
 export interface TokenOptions {
   /** How much longer the token should live, in milliseconds; at most half of its lifetime is honoured. Default 0. */
   readonly minValidity?: number | undefined
+  /** Who asks, for the history: a job, a request, a part of the program. Never a secret. */
+  readonly caller?: string | undefined
+  /** A person wants a dead grant tried once more: servers do say `invalid_grant` in an outage. Default false. */
+  readonly retryDead?: boolean | undefined
 }
 
 /** Where a credential stands, without its secrets. Instants in epoch milliseconds. */
@@ -52,7 +57,7 @@ export interface Handle {
    */
   readonly peek: (minValidity?: number) => string | undefined
   /** A resource server answered 401 to `token` (or to the token with this fingerprint). Another token that may work: a newer one, or a refreshed one. */
-  readonly refused: (token: string) => Effect.Effect<Access, TokenError>
+  readonly refused: (token: string, options?: Pick<TokenOptions, "caller">) => Effect.Effect<Access, TokenError>
 }
 
 export class Keeper extends Context.Service<
@@ -63,6 +68,8 @@ export class Keeper extends Context.Service<
     readonly put: (credential: Omit<Credential, "generation">) => Effect.Effect<Credential, StoreUnavailable>
     readonly status: (name: string) => Effect.Effect<Status, CredentialNotFound | StoreUnavailable>
     readonly list: Effect.Effect<ReadonlyArray<Status>, StoreUnavailable>
+    /** What happened to a credential, oldest first. Empty for a name nobody ever used. */
+    readonly history: (name: string) => Effect.Effect<ReadonlyArray<Line>, StoreUnavailable>
     /** Forgets the credential on this machine. The grant lives on at the server. */
     readonly remove: (name: string) => Effect.Effect<void, CredentialNotFound | StoreUnavailable>
   }

@@ -12,8 +12,9 @@ import { apply, type Change } from "../lifecycle/Change.ts"
 import type { Answer, Credential, Holder } from "../lifecycle/Credential.ts"
 import type { Event, ParamsOf } from "../lifecycle/protocol.ts"
 import type { View } from "../lifecycle/View.ts"
-import type { CredentialStore, StoreUnavailable } from "../store/CredentialStore.ts"
+import type { CredentialStore, StoreUnavailable, Swapped } from "../store/CredentialStore.ts"
 import { cellOf, type Entry, type Landed } from "./Entry.ts"
+import * as Recorder from "./recorder.ts"
 import * as Wording from "./wording.ts"
 
 /** After the deadline a packet may still be under way: so long until no answer to a presentation can arrive any more. */
@@ -87,18 +88,25 @@ export const make = (surroundings: Surroundings) => {
       issuedAt,
       drainedAt: issuedAt + exchangeDeadlineMillis + networkLifetimeMillis,
     }
-    yield* answer(
-      entry,
-      store.compareAndSwap(entry.name, { _tag: "Claim", generation, ticket, after }),
-      ({ applied, credential }) => {
-        if (!applied || credential === undefined) return looked(entry, credential, "Superseded")
-        entry.flight = { credential, successor: undefined }
-        // Two clocks, because each alone can miss a pause: one stops while the machine sleeps, the other can be set back.
-        const elapsed = Math.max(now() - issuedAt, Number(clock.monotonicTimeNanosUnsafe() - monotonic) / 1e6)
-        return { type: "Claimed", now: now(), generation, elapsed, view: view(credential, entry) }
-      },
-    )
+    yield* answer(entry, swap(entry, { _tag: "Claim", generation, ticket, after }), ({ applied, credential }) => {
+      if (!applied || credential === undefined) return looked(entry, credential, "Superseded")
+      entry.flight = { credential, successor: undefined }
+      // Two clocks, because each alone can miss a pause: one stops while the machine sleeps, the other can be set back.
+      const elapsed = Math.max(now() - issuedAt, Number(clock.monotonicTimeNanosUnsafe() - monotonic) / 1e6)
+      return { type: "Claimed", now: now(), generation, elapsed, view: view(credential, entry) }
+    })
   })
+
+  /** The history travels with the change; where the change does not apply, with the next one. */
+  const swap = (entry: Entry, change: Change): Effect.Effect<Swapped, StoreUnavailable> =>
+    Effect.suspend(() => {
+      const lines = Recorder.take(entry)
+      const keepLines = Effect.sync(() => (entry.lines = [...lines, ...Recorder.take(entry)]))
+      return store.compareAndSwap(entry.name, change, lines).pipe(
+        Effect.tap(({ applied }) => (applied ? Effect.void : keepLines)),
+        Effect.tapError(() => keepLines),
+      )
+    })
 
   const commitOf = ({ generation, seed }: Credential, tokens: Credential["tokens"], forced: number) =>
     ({ _tag: "Commit", generation, seed, tokens, forced }) as const
@@ -107,14 +115,14 @@ export const make = (surroundings: Surroundings) => {
    * Where a store does not take the answer, it is read and kept in memory all the same. Once somebody else has written,
    * the commit finds out.
    */
-  const journal = ({ generation, name, ticket }: Credential, answer: Answer): Effect.Effect<void> =>
-    Effect.ignore(store.compareAndSwap(name, { _tag: "Journal", generation, ticketId: ticket!.id, answer }))
+  const journal = (entry: Entry, { generation, ticket }: Credential, answer: Answer): Effect.Effect<void> =>
+    Effect.ignore(swap(entry, { _tag: "Journal", generation, ticketId: ticket!.id, answer }))
 
   const exchange = Effect.fnUntraced(function* (entry: Entry, { forced }: ParamsOf<"exchange">) {
     const { credential } = entry.flight!
     const outcome = yield* endpoint.exchange(credential, exchangeDeadlineMillis, {
-      sent: () => {},
-      answered: (answer) => journal(credential, answer),
+      sent: (parameters) => void (entry.parameters = parameters),
+      answered: (answer) => journal(entry, credential, answer),
     })
     yield* tell(entry, credential, outcome, forced)
   })
@@ -149,7 +157,7 @@ export const make = (surroundings: Surroundings) => {
     const { credential: before, successor } = entry.flight as Landed
     return answer(
       entry,
-      store.compareAndSwap(entry.name, commitOf(before, successor.tokens, successor.forced)).pipe(
+      swap(entry, commitOf(before, successor.tokens, successor.forced)).pipe(
         Effect.tapError(() =>
           // The store does not take it and the server has no other: it is served from memory, and stored when it can be.
           Effect.sync(() => seen(entry, successor, view(successor))),
@@ -164,7 +172,7 @@ export const make = (surroundings: Surroundings) => {
 
   /** Writes down what came of an exchange that brought no token. */
   const record = (entry: Entry, change: Change): Effect.Effect<void> =>
-    answer(entry, store.compareAndSwap(entry.name, change), ({ applied, credential }) =>
+    answer(entry, swap(entry, change), ({ applied, credential }) =>
       looked(entry, credential, applied ? "Stored" : "Superseded"),
     )
 
@@ -179,7 +187,7 @@ export const make = (surroundings: Surroundings) => {
     record(entry, { _tag: "Doubt", generation, ticketId: entry.flight!.credential.ticket!.id, at: now() })
 
   const condemn = (entry: Entry, { doubt: ticketId, generation, reason }: ParamsOf<"condemn">): Effect.Effect<void> => {
-    const verdict = { ...entry.verdict, by: `${holder().label} (pid ${holder().pid})`, at: now(), reason }
+    const verdict = { ...entry.verdict, by: Recorder.by(holder()), at: now(), reason }
     return record(entry, { _tag: "Condemn", generation, verdict, doubt: ticketId })
   }
 

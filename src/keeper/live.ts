@@ -22,6 +22,7 @@ import { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
 import { initial } from "../lifecycle/machine.ts"
 import type { Command, Event } from "../lifecycle/protocol.ts"
+import type { Line } from "../lifecycle/History.ts"
 import { CredentialStore } from "../store/CredentialStore.ts"
 import { accessOf, type Entry, make as makeEntry, offers } from "./Entry.ts"
 import { type Access, type Handle, Keeper, type Status, type TokenOptions } from "./Keeper.ts"
@@ -30,6 +31,7 @@ import * as Errands from "./errands.ts"
 import { Processes } from "./Processes.ts"
 import { Decide, Observer } from "./hooks.ts"
 import { makeView } from "./sighting.ts"
+import * as Recorder from "./recorder.ts"
 import * as Standing from "./standing.ts"
 import type { TokenError } from "./errors.ts"
 import * as Wording from "./wording.ts"
@@ -43,6 +45,8 @@ export interface KeeperOptions {
   readonly callerDeadlineMillis?: number | undefined
   /** How long one exchange may take in all, from connecting to the last byte. Default 20,000. */
   readonly exchangeDeadlineMillis?: number | undefined
+  /** Write down what happens to each credential, for `history` and `tokenkeep explain`. Default true. */
+  readonly history?: boolean | undefined
   /** How often a timer looks at the wall clock, which sleep and corrections move under it. Default 30,000. */
   readonly clockCheckMillis?: number | undefined
 }
@@ -63,6 +67,7 @@ export const make = Effect.fnUntraced(function* (
   const label = options.label ?? "tokenkeep"
   const callerDeadlineMillis = options.callerDeadlineMillis ?? 30_000
   const exchangeDeadlineMillis = options.exchangeDeadlineMillis ?? 20_000
+  const keepsHistory = options.history ?? true
   const clockCheckMillis = options.clockCheckMillis ?? 30_000
 
   const entries = new Map<string, Entry>()
@@ -113,13 +118,27 @@ export const make = Effect.fnUntraced(function* (
         while: () => inbox.length > 0,
         body: () => step(entry, inbox.shift()!),
         step: () => {},
-      }).pipe(Effect.ensuring(Effect.sync(() => (entry.inbox = undefined))))
+      }).pipe(
+        Effect.ensuring(Effect.sync(() => (entry.inbox = undefined))),
+        Effect.andThen(() =>
+          entry.lines === undefined || Standing.isBusy(entry.state) ? Effect.void : work(append(entry)),
+        ),
+      )
     }).pipe(Effect.uninterruptible)
+
+  /** What no change took along. A store that does not take it now gets it with the next one. */
+  const append = (entry: Entry): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const lines = Recorder.take(entry)
+      if (lines.length === 0) return Effect.void
+      return Effect.ignore(store.append(entry.name, lines))
+    })
 
   const step = (entry: Entry, event: Event): Effect.Effect<void> => {
     const before = entry.state
     const [after, commands] = decide(before, event)
     entry.state = after
+    if (keepsHistory) Recorder.note(entry, holder(), before, event, after)
     publish(entry)
     observe(entry.name, before, event, after, commands)
     return Effect.forEach(commands, (command) => carryOut(entry, command), { discard: true })
@@ -251,6 +270,29 @@ export const make = Effect.fnUntraced(function* (
       return yield* Wording.temporarilyUnavailable(entry.name, now() + 1_000, trouble)
     })
 
+  /** What a person did to a credential, as a line of its history. */
+  const deed = (event: string, generation: number, credential?: Pick<Credential, "tokens">): ReadonlyArray<Line> =>
+    keepsHistory
+      ? [
+          {
+            at: now(),
+            by: Recorder.by(holder()),
+            host: Recorder.hostOf(holder()),
+            event,
+            generation,
+            ...(credential && Recorder.fingerprintsOf(credential)),
+          },
+        ]
+      : []
+
+  /** Takes a verdict away, if there is one, so that the grant is tried once more. */
+  const pardon = Effect.fnUntraced(function* (entry: Entry) {
+    const stored = yield* store.read(entry.name)
+    if (stored?.verdict === undefined || stored.tokens.refreshToken === undefined) return
+    const { generation } = stored
+    yield* store.compareAndSwap(entry.name, { _tag: "Pardon", generation }, deed("Pardoned", generation))
+  })
+
   const handle = (name: string): Handle => {
     const entry = entryOf(name)
     const ready = (minValidity: number): Access | undefined =>
@@ -259,19 +301,25 @@ export const make = Effect.fnUntraced(function* (
         : undefined
     return {
       name,
-      access: ({ minValidity = 0 }: TokenOptions = {}) =>
+      access: ({ caller, minValidity = 0, retryDead = false }: TokenOptions = {}) =>
         Effect.suspend(() => {
           const access = ready(minValidity)
-          return access === undefined
-            ? wait(entry, () => ({ type: "Asked", now: now(), minValidity }))
-            : Effect.succeed(access)
+          if (access !== undefined) return Effect.succeed(access)
+          entry.asker = caller
+          const asked = wait(entry, () => ({ type: "Asked", now: now(), minValidity }))
+          return retryDead ? Effect.andThen(pardon(entry), asked) : asked
         }),
       peek: (minValidity = 0) =>
         entry.cell !== undefined && offers(entry.cell, now(), minValidity) ? entry.cell.token : undefined,
-      refused: (token) =>
-        Effect.suspend(() =>
-          wait(entry, () => ({ type: "Refused", now: now(), generation: Standing.refusedGeneration(entry, token) })),
-        ),
+      refused: (token, { caller } = {}) =>
+        Effect.suspend(() => {
+          entry.asker = caller
+          return wait(entry, () => ({
+            type: "Refused",
+            now: now(),
+            generation: Standing.refusedGeneration(entry, token),
+          }))
+        }),
     }
   }
 
@@ -280,7 +328,8 @@ export const make = Effect.fnUntraced(function* (
   return Keeper.of({
     credential: handle,
     put: Effect.fnUntraced(function* (credential) {
-      const { credential: stored } = yield* store.compareAndSwap(credential.name, { _tag: "Put", credential })
+      const { applied, credential: stored } = yield* store.compareAndSwap(credential.name, { _tag: "Put", credential })
+      if (applied) yield* Effect.ignore(store.append(credential.name, deed("GrantStored", stored!.generation, stored)))
       const entry = entries.get(credential.name)
       if (entry !== undefined) yield* errands.look(entry)
       return stored!
@@ -289,9 +338,11 @@ export const make = Effect.fnUntraced(function* (
       Effect.flatMap(store.read(name), (credential) =>
         credential === undefined ? Effect.fail(Wording.notFound(name)) : Effect.succeed(statusOf(credential)),
       ),
+    history: store.history,
     list: Effect.map(store.list, (credentials) => credentials.map(statusOf)),
     remove: Effect.fnUntraced(function* (name) {
       if (!(yield* store.remove(name))) return yield* Wording.notFound(name)
+      yield* Effect.ignore(store.append(name, deed("Removed", 0)))
       const entry = entries.get(name)
       if (entry !== undefined) forget(entry)
     }),

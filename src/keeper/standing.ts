@@ -8,13 +8,18 @@ import type { Entry } from "./Entry.ts"
 import type { Status } from "./Keeper.ts"
 import * as Wording from "./wording.ts"
 
-const stateOf = ({ value }: State): Status["state"] => {
+/** The top-level state and the innermost one. */
+export const stateOf = ({ value }: State): Status["state"] => {
   if (typeof value === "string") return [value as Status["state"][0], undefined]
   const [top, detail] = Object.entries(value)[0]!
   return [top as Status["state"][0], typeof detail === "string" ? detail : String(Object.values(detail ?? {})[0])]
 }
 
 export const detailOf = (state: State): string | undefined => stateOf(state)[1]
+
+/** Something is under way, and its answer will come. */
+export const isBusy = ({ value }: State): boolean =>
+  typeof value === "object" && "refreshing" in value && typeof value.refreshing === "object"
 
 const mayTurnAway: ReadonlySet<string | undefined> = new Set(["ending", "pausing", "backingOff", "doubting"])
 

@@ -16,6 +16,7 @@ import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { Change } from "../lifecycle/Change.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
+import type { Line } from "../lifecycle/History.ts"
 
 /** What a conditional write came to. `credential` is what is stored now; `undefined` when the name is not there. */
 export interface Swapped {
@@ -34,11 +35,20 @@ export class CredentialStore extends Context.Service<
   CredentialStore,
   {
     readonly read: (name: string) => Effect.Effect<Credential | undefined, StoreUnavailable>
-    readonly compareAndSwap: (name: string, change: Change) => Effect.Effect<Swapped, StoreUnavailable>
+    /** `lines` go into the history in the same step, if the change applies. */
+    readonly compareAndSwap: (
+      name: string,
+      change: Change,
+      lines?: ReadonlyArray<Line>,
+    ) => Effect.Effect<Swapped, StoreUnavailable>
     /** All credentials, ordered by name. */
     readonly list: Effect.Effect<ReadonlyArray<Credential>, StoreUnavailable>
     /** Forgets tokens and all, keeps the generation. `false` when there was nothing under the name. */
     readonly remove: (name: string) => Effect.Effect<boolean, StoreUnavailable>
+    /** Appends to the history of a name, which keeps its last `History.longest` lines and outlives the credential. */
+    readonly append: (name: string, lines: ReadonlyArray<Line>) => Effect.Effect<void, StoreUnavailable>
+    /** What is kept of the history, oldest first. */
+    readonly history: (name: string) => Effect.Effect<ReadonlyArray<Line>, StoreUnavailable>
     /** Names that another process, or another user of this store, may have changed. */
     readonly changes: Stream.Stream<string, StoreUnavailable>
   }

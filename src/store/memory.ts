@@ -12,6 +12,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Change from "../lifecycle/Change.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
+import { type Line, longest } from "../lifecycle/History.ts"
 import { CredentialStore } from "./CredentialStore.ts"
 
 /** `credential` is `undefined` once it was removed; its generation stays. */
@@ -29,6 +30,7 @@ export interface Shared {
 
 export const makeShared = (): Shared => {
   const entries = new Map<string, Entry>()
+  const histories = new Map<string, ReadonlyArray<Line>>()
   const listeners = new Set<(name: string, author: symbol) => void>()
   let sequence = 0
 
@@ -41,14 +43,19 @@ export const makeShared = (): Shared => {
       for (const listener of listeners) listener(name, self)
     }
 
+    const append = (name: string, lines: ReadonlyArray<Line>): void => {
+      histories.set(name, [...(histories.get(name) ?? []), ...lines].slice(-longest))
+    }
+
     return {
       read: (name) => Effect.sync(() => entries.get(name)?.credential),
-      compareAndSwap: (name, change) =>
+      compareAndSwap: (name, change, lines = []) =>
         Effect.sync(() => {
           const entry = entries.get(name)
           const next = Change.apply(entry?.credential, entry?.generation ?? 0, change)
           if (next === undefined) return { applied: false, credential: entry?.credential }
           write(name, next.generation, next)
+          append(name, lines)
           return { applied: true, credential: next }
         }),
       list: Effect.sync(() =>
@@ -63,6 +70,8 @@ export const makeShared = (): Shared => {
           write(name, entry.generation + 1, undefined)
           return true
         }),
+      append: (name, lines) => Effect.sync(() => append(name, lines)),
+      history: (name) => Effect.sync(() => histories.get(name) ?? []),
       changes: Stream.callback<string>((queue) =>
         Effect.acquireRelease(
           Effect.sync(() => {

@@ -21,6 +21,7 @@ import * as path from "node:path"
 import type { StatementSync } from "node:sqlite"
 import * as Change from "../lifecycle/Change.ts"
 import * as Credential from "../lifecycle/Credential.ts"
+import * as History from "../lifecycle/History.ts"
 import type { StoreUnavailable } from "./CredentialStore.ts"
 import { CredentialStore } from "./CredentialStore.ts"
 import * as Failure from "./sqliteFailure.ts"
@@ -85,6 +86,13 @@ export const make = Effect.fnUntraced(function* ({
      RETURNING sequence`,
   )
 
+  const selectLines = lazily("SELECT line FROM history WHERE name = ? ORDER BY id")
+  const insertLine = lazily("INSERT INTO history (name, line) VALUES (?, ?)")
+  const forgetLines = lazily(
+    `DELETE FROM history WHERE name = ?1
+     AND id <= (SELECT id FROM history WHERE name = ?1 ORDER BY id DESC LIMIT 1 OFFSET ${History.longest})`,
+  )
+
   const opened: Cursor = {
     at: yield* attempt(file, () => {
       const latest = database.prepare("SELECT coalesce(max(sequence), 0) AS at FROM credentials").get()
@@ -119,6 +127,12 @@ export const make = Effect.fnUntraced(function* ({
     return result
   }
 
+  /** In the transaction of whoever calls. */
+  const append = (name: string, lines: ReadonlyArray<History.Line>): void => {
+    for (const line of lines) insertLine().run(name, History.encode(line))
+    if (lines.length > 0) forgetLines().run(name)
+  }
+
   /** Forgotten means gone from the disk, and the log still holds the tokens. */
   const emptyLog = (): void => {
     try {
@@ -141,7 +155,7 @@ export const make = Effect.fnUntraced(function* ({
         assertSameFile()
         return understand(name, find(name))
       }),
-    compareAndSwap: (name, wanted) =>
+    compareAndSwap: (name, wanted, lines = []) =>
       attempt(file, () =>
         change((write) => {
           const row = find(name)
@@ -149,6 +163,7 @@ export const make = Effect.fnUntraced(function* ({
           const next = Change.apply(current, row?.generation ?? 0, wanted)
           if (next === undefined) return { applied: false, credential: current }
           write(name, next.generation, Credential.encode(next))
+          append(name, lines)
           return { applied: true, credential: next }
         }),
       ),
@@ -167,6 +182,13 @@ export const make = Effect.fnUntraced(function* ({
         })
         if (removed) emptyLog()
         return removed
+      }),
+    append: (name, lines) => attempt(file, () => change(() => append(name, lines))),
+    history: (name) =>
+      attempt(file, () => {
+        assertSameFile()
+        const rows = selectLines().all(name) as unknown as ReadonlyArray<{ readonly line: string }>
+        return rows.flatMap(({ line }) => History.decode(line))
       }),
     changes: Stream.callback<string, StoreUnavailable>((queue) =>
       Effect.acquireRelease(

@@ -28,6 +28,9 @@ const migrations: ReadonlyArray<string> = [
      sequence INTEGER NOT NULL
    ) STRICT;
    CREATE UNIQUE INDEX credentials_sequence ON credentials (sequence);`,
+  // Records may hold an answer beside their ticket, alternates and a pace from here on.
+  `CREATE TABLE history (id INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, line TEXT NOT NULL) STRICT;
+   CREATE INDEX history_name ON history (name, id);`,
 ]
 
 /**

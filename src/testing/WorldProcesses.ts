@@ -75,6 +75,8 @@ export class WorldProcesses {
       background: scenario.background ?? false,
       label: "program",
       exchangeDeadlineMillis: Judge.exchangeDeadlineMillis,
+      // What nobody decides by needs no step of its own.
+      history: false,
       clockCheckMillis: Infinity,
       callerDeadlineMillis: Infinity,
       ...scenario.options,

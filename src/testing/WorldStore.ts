@@ -90,6 +90,8 @@ export class WorldStore {
         ),
       list: Effect.sync(() => (this.stored === undefined ? [] : [this.stored])),
       remove: () => Effect.die("not in this world"),
+      append: () => Effect.void,
+      history: () => Effect.succeed([]),
       changes: Stream.empty,
     }
   }

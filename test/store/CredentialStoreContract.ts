@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import * as Change from "../../src/lifecycle/Change.ts"
 import type * as Credential from "../../src/lifecycle/Credential.ts"
 import type { CredentialStore, StoreUnavailable } from "../../src/store/CredentialStore.ts"
+import { longest } from "../../src/lifecycle/History.ts"
 import { claim, commit, condemn, digest, put, release } from "./changes.ts"
 
 export class Views extends Context.Service<
@@ -245,6 +246,27 @@ export const suite = (name: string, layer: Layer.Layer<Views, unknown>): void =>
         // The walk would prove nothing if it had applied only some of the changes.
         for (const tag of ["Put", "Claim", "Commit", "Release", "Condemn"]) assert.isAtLeast(applied.get(tag) ?? 0, 5)
       }).pipe(Random.withSeed("tokenkeep"), fresh),
+    )
+
+    it.effect("keeps a history beside the record: in order, bounded, for every process, and after a removal", () =>
+      Effect.gen(function* () {
+        const [one, two] = [yield* open, yield* open]
+        const line = (event: string) => ({ at: 1, by: "test (pid 1)", host: "h", event, generation: 1 })
+        const events = Effect.map(two.history("a"), (lines) => lines.map(({ event }) => event))
+        assert.deepStrictEqual(yield* events, [])
+        yield* one.compareAndSwap("a", put("a"), [line("put")])
+        yield* one.compareAndSwap("a", commit(7), [line("does not apply")])
+        yield* two.append("a", [line("first"), line("second")])
+        yield* two.append("b", [line("of another name")])
+        assert.deepStrictEqual(yield* events, ["put", "first", "second"])
+        yield* one.remove("a")
+        assert.deepStrictEqual(yield* events, ["put", "first", "second"])
+        yield* one.append(
+          "a",
+          Array.from({ length: longest }, (_, index) => line(String(index))),
+        )
+        assert.deepStrictEqual([(yield* events).length, (yield* events)[0]], [longest, "0"])
+      }).pipe(fresh),
     )
 
     it.live("tells of others' changes, also of those made before anybody listened, and of removals", () =>

@@ -25,6 +25,11 @@ const flags = {
     Flag.withDescription("How to print it (default raw)"),
     Flag.withDefault("raw"),
   ),
+  retryDead: Flag.Boolean("retry-dead").pipe(
+    Flag.withDescription("Try a grant once more that the server has called dead"),
+    Flag.withDefault(false),
+    Flag.withoutNegation,
+  ),
   timeout: durationFlag("timeout").pipe(
     Flag.withDescription("How long to wait for a refresh (default 30s)"),
     Flag.withDefault(defaultTimeoutMillis),
@@ -34,7 +39,7 @@ const flags = {
 export const token = Command.make(
   "token",
   { name: nameArgument, ...flags },
-  Effect.fnUntraced(function* ({ format, minTtl, name, refused, timeout }) {
+  Effect.fnUntraced(function* ({ format, minTtl, name, refused, retryDead, timeout }) {
     const given = Option.getOrUndefined(refused)
     const text = given === "-" ? (yield* readStdin).trim() : given
     yield* printToken({
@@ -43,6 +48,7 @@ export const token = Command.make(
       format,
       refused: text === undefined ? undefined : Redacted.make(text, { label: "refused token" }),
       timeoutMillis: timeout,
+      retryDead,
     })
   }),
 ).pipe(
@@ -55,6 +61,7 @@ export const token = Command.make(
       "--min-ttl: at most half of a token's lifetime counts, since no server grants more.",
       "--refused: the only way to force a refresh. Give the token's fingerprint (tokenkeep status NAME), because other users",
       "of this machine can read a command line; or - and the token on standard input.",
+      "--retry-dead: servers do call a grant dead in an outage. This asks once more, and believes the answer.",
       "--format: raw is the token alone; header an HTTP header; exec an ExecCredential for kubectl.",
     ),
   ),

@@ -1,0 +1,74 @@
+/**
+ * Writes a credential's history: a line for every step of its machine that led somewhere.
+ *
+ * Lines travel with the next change of the record, in the same transaction, and what is left when all is quiet follows by
+ * itself. A process that is killed in between takes at most its last lines along, and its ticket tells the rest.
+ */
+import * as Redacted from "effect/Redacted"
+import type { Credential, Holder } from "../lifecycle/Credential.ts"
+import { fingerprint } from "../lifecycle/fingerprint.ts"
+import type { Line } from "../lifecycle/History.ts"
+import type { State } from "../lifecycle/machine.ts"
+import type { Event } from "../lifecycle/protocol.ts"
+import type { Entry } from "./Entry.ts"
+import * as Standing from "./standing.ts"
+
+/** Worth a line even where the state stays as it is. */
+const notable: ReadonlySet<Event["type"]> = new Set(["Refused", "Granted", "Denied", "Unavailable", "Vanished"])
+
+const outcomes: ReadonlySet<Event["type"]> = new Set(["Granted", "Denied", "Unavailable", "Vanished"])
+
+const asks: ReadonlySet<Event["type"]> = new Set(["Asked", "Refused"])
+
+const nameOf = (state: State): string => Standing.stateOf(state).filter(Boolean).join(".")
+
+/** The fingerprints of the tokens in a record. */
+export const fingerprintsOf = ({ tokens }: Pick<Credential, "tokens">) => ({
+  access: fingerprint(Redacted.value(tokens.accessToken)),
+  ...(tokens.refreshToken && { refresh: fingerprint(Redacted.value(tokens.refreshToken)) }),
+})
+
+/** Which tokens a step is about: those that have just been granted, those that are presented, or those at hand. */
+const tokensOf = ({ cell, flight }: Entry, event: Event) => {
+  if (event.type === "Granted" && flight?.successor) return fingerprintsOf(flight.successor)
+  if (flight !== undefined) return fingerprintsOf(flight.credential)
+  return cell === undefined ? {} : { access: fingerprint(cell.token) }
+}
+
+/** The name that people know a host by; what follows it tells machines of one name apart. */
+export const hostOf = ({ host }: Holder): string => host.split(" ")[0] ?? ""
+
+export const by = ({ label, pid }: Holder): string => `${label} (pid ${pid})`
+
+/** Notes one step, where it says anything. */
+export const note = (entry: Entry, holder: Holder, before: State, event: Event, after: State): void => {
+  const [from, to] = [nameOf(before), nameOf(after)]
+  // The first look at a stored credential changes what a process knows, and nothing about the credential.
+  const isFirstLook = before.context.view.generation === 0
+  if (isFirstLook || (from === to && !notable.has(event.type))) return
+  const { asker, parameters, trouble, verdict } = entry
+  const isOutcome = outcomes.has(event.type)
+  const cause = isOutcome || event.type === "StoreFailed" ? (entry.storeTrouble?.message ?? trouble) : undefined
+  const line: Line = {
+    at: event.now,
+    by: by(holder),
+    host: hostOf(holder),
+    ...(asks.has(event.type) && asker !== undefined && { caller: asker }),
+    event: event.type,
+    from,
+    to,
+    generation: after.context.view.generation,
+    ...tokensOf(entry, event),
+    ...(isOutcome && parameters && { parameters }),
+    ...(event.type === "Denied" && verdict?.code !== undefined && { code: verdict.code }),
+    ...(cause !== undefined && { cause }),
+  }
+  ;(entry.lines ??= []).push(line)
+}
+
+/** What has not been written yet, which the caller writes now. */
+export const take = (entry: Entry): ReadonlyArray<Line> => {
+  const { lines = [] } = entry
+  entry.lines = undefined
+  return lines
+}
