@@ -13,10 +13,18 @@ export interface Alarm<A extends WakeQueue.Sleeper> {
   readonly run: Effect.Effect<never>
 }
 
+/** Nobody oversleeps by so much whose machine has not slept: a busy event loop takes seconds. */
+const overslept = 60_000
+
+/**
+ * `wake` is told who and when. After the machine has slept, everything is due at once; `delayMillis` says how much longer
+ * each may rest then, so that they do not all call at the same moment.
+ */
 export const make = <A extends WakeQueue.Sleeper>(
   now: () => number,
   checkMillis: number,
   wake: (sleeper: A, at: number) => Effect.Effect<void>,
+  delayMillis: (sleeper: A) => number,
 ): Alarm<A> => {
   const queue = WakeQueue.make<A>()
   /** Until when the timer sleeps, and how to make it look again sooner. */
@@ -32,7 +40,11 @@ export const make = <A extends WakeQueue.Sleeper>(
     run: Effect.gen(function* () {
       for (;;) {
         const at = now()
-        for (let due = queue.due(at); due !== undefined; due = queue.due(at)) yield* wake(due, at)
+        for (let due = queue.due(at); due !== undefined; due = queue.due(at)) {
+          const rest = at - due.wakeAt > overslept ? Math.ceil(delayMillis(due)) : 0
+          if (rest > 0) queue.set(due, at + rest)
+          else yield* wake(due, at)
+        }
         nudge = Deferred.makeUnsafe<void>()
         const earliest = queue.earliest()
         armedAt = earliest === Infinity ? Infinity : Math.min(earliest, at + checkMillis)

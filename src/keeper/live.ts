@@ -20,6 +20,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
+import { jitterOf } from "../lifecycle/freshness.ts"
 import { initial } from "../lifecycle/machine.ts"
 import type { Command, Event } from "../lifecycle/protocol.ts"
 import type { Line } from "../lifecycle/History.ts"
@@ -50,6 +51,9 @@ export interface KeeperOptions {
   /** How often a timer looks at the wall clock, which sleep and corrections move under it. Default 30,000. */
   readonly clockCheckMillis?: number | undefined
 }
+
+/** Over so long the refreshes are spread that a machine finds overdue when it wakes. */
+const spreadMillis = 30_000
 
 /** Where nobody can say when a token will come, asking again after this long is soon enough. */
 const longestPostponementMillis = 3_600_000
@@ -204,7 +208,13 @@ export const make = Effect.fnUntraced(function* (
 
   // ------------------------------------------------------------------ time
 
-  const alarm = Alarm.make<Entry>(now, clockCheckMillis, (entry, at) => dispatch(entry, { type: "Woke", now: at }))
+  const alarm = Alarm.make<Entry>(
+    now,
+    clockCheckMillis,
+    (entry, at) => dispatch(entry, { type: "Woke", now: at }),
+    // Whoever is waited for has no time to spread.
+    (entry) => (entry.waiters === undefined ? spreadMillis * jitterOf(`${processes.self.host} ${entry.name}`) : 0),
+  )
 
   const listener = store.changes.pipe(
     Stream.runForEach((name) => {
