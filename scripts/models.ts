@@ -1,6 +1,6 @@
 /**
- * Writes what reviewers look at into `models/`: the statechart as Mermaid, as text and as a picture, and the stories of
- * `src/testing/stories.ts` as sequence diagrams, told by the real program in the simulated world.
+ * Writes what reviewers look at into `models/`: the statechart as Mermaid, text, JSON, a picture and a table of states and
+ * events, and the stories of `src/testing/stories.ts` as sequence diagrams, told by the real program in the simulated world.
  *
  * With `--check` it writes nothing and fails when a file there is not what the machine in `src/lifecycle` says today.
  */
@@ -8,10 +8,12 @@ import { instance } from "@viz-js/viz"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { chart } from "../src/lifecycle/Chart.ts"
-import { mermaid, text } from "../src/lifecycle/diagram.ts"
+import { json, mermaid, text } from "../src/lifecycle/diagram.ts"
 import { dot } from "../src/lifecycle/dot.ts"
+import { table } from "../src/lifecycle/table.ts"
 import { toMermaid } from "../src/testing/sequence.ts"
 import { plots, tell } from "../src/testing/stories.ts"
+import * as remarks from "../test/testing/untaken.ts"
 
 const folder = path.join(import.meta.dirname, "../models")
 const origin = "Generated from src/lifecycle/machine.ts by `npm run models`."
@@ -29,6 +31,8 @@ export const render = async (): Promise<ReadonlyMap<string, string>> => {
   return new Map([
     ["lifecycle.mmd", `%% ${origin}\n${mermaid(machine)}`],
     ["lifecycle.txt", `${origin}\n\n${text(machine)}`],
+    ["lifecycle.json", json(machine)],
+    ["lifecycle.md", `<!-- ${origin} -->\n\n${table(machine, remarks)}`],
     ["lifecycle.svg", svg],
     ...plots.map((plot) => [`sequences/${plot.file}.mmd`, toMermaid(tell(plot))] as const),
   ])
