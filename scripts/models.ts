@@ -34,11 +34,18 @@ export const render = async (): Promise<ReadonlyMap<string, string>> => {
     ["lifecycle.json", json(machine)],
     ["lifecycle.md", `<!-- ${origin} -->\n\n${table(machine, remarks)}`],
     ["lifecycle.svg", svg],
-    ...plots.map((plot) => [`sequences/${plot.file}.mmd`, toMermaid(tell(plot))] as const),
+    ...plots.map((plot) => [`sequences/${plot.scenario.name}.mmd`, toMermaid(tell(plot))] as const),
   ])
 }
 
-/** The files that are missing or differ. */
+/** Pictures of stories that are told no more. */
+const strays = async (): Promise<ReadonlyArray<string>> => {
+  const told = new Set(plots.map(({ scenario: { name } }) => `${name}.mmd`))
+  const found = await fs.readdir(path.join(folder, "sequences")).catch(() => [])
+  return found.filter((file) => !told.has(file))
+}
+
+/** The files that are missing, differ, or should not be there. */
 export const outdated = async (): Promise<ReadonlyArray<string>> => {
   const current = await Promise.all(
     [...(await render())].map(async ([file, content]) => {
@@ -46,7 +53,7 @@ export const outdated = async (): Promise<ReadonlyArray<string>> => {
       return found === content ? [] : [`models/${file}`]
     }),
   )
-  return current.flat()
+  return [...current.flat(), ...(await strays()).map((file) => `models/sequences/${file}`)]
 }
 
 if (import.meta.main) {
@@ -57,6 +64,7 @@ if (import.meta.main) {
     else console.log("models/ is current")
   } else {
     await fs.mkdir(path.join(folder, "sequences"), { recursive: true })
+    for (const name of await strays()) await fs.rm(path.join(folder, "sequences", name))
     for (const [file, content] of await render()) await fs.writeFile(path.join(folder, file), content)
   }
 }

@@ -12,6 +12,7 @@ import { Counterexample, parseSchedule } from "./Counterexample.ts"
 import * as Explore from "./explore.ts"
 import * as Foreign from "./exploreForeign.ts"
 import type { ForeignScenario } from "./Foreign.ts"
+import { vacuity } from "./results.ts"
 import type { Scenario } from "./Scenario.ts"
 import type { Story } from "./sequence.ts"
 import type { Action } from "./Simulation.ts"
@@ -42,13 +43,6 @@ const open = async (scenario: AnyScenario, parts: Parts | undefined) => {
     violation: world.violation(),
   })
   return { world, story }
-}
-
-/** A fault that never happened, or no end at all: such an exploration could not have failed. */
-const vacuity = ({ bounds, faults = [] }: AnyScenario, { ends, happened }: Explore.Report): string | undefined => {
-  if (ends === 0) return "it never comes to an end"
-  const absent = (bounds?.faults ?? 0) > 0 ? faults.filter((fault) => (happened[fault] ?? 0) === 0) : []
-  return absent.length === 0 ? undefined : `${absent.join(", ")} can happen nowhere in it`
 }
 
 /**
