@@ -31,9 +31,7 @@ export const diagram = Command.make(
   "diagram",
   {
     format: Flag.Literals("format", ["mermaid", "svg", "json", "text"]).pipe(
-      Flag.withDescription(
-        "mermaid: for pages that render it; svg: a picture; json: for programs; text: for terminals (default mermaid)",
-      ),
+      Flag.withDescription("svg: a picture; json: for programs (default mermaid)"),
       Flag.withDefault("mermaid"),
     ),
   },

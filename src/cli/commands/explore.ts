@@ -66,12 +66,12 @@ export const explore = Command.make(
       Flag.optional,
     ),
     story: Flag.Boolean("story").pipe(
-      Flag.withDescription("Tell the stories of models/sequences instead, or the one that SCENARIO names"),
+      Flag.withDescription("Tell the stories of models/sequences instead, or the one named"),
       Flag.withDefault(false),
       Flag.withoutNegation,
     ),
     format: Flag.Literals("format", ["text", "mermaid", "markdown"]).pipe(
-      Flag.withDescription("text, mermaid: how a schedule is told; markdown: results as a table (default text)"),
+      Flag.withDescription("How it is told; markdown: a table (default text)"),
       Flag.withDefault("text"),
     ),
     json: jsonFlag,
@@ -80,11 +80,12 @@ export const explore = Command.make(
     const [Explore, { scenarios }, Sequence, { plots, tell: play }, Results, Counterexample] = yield* load
     const stories = plots.map((plot) => plot.scenario)
     const set = yield* chosen(story ? stories : [...scenarios, ...stories], Option.getOrUndefined(scenario))
-    if (list) return yield* result(set.map(({ about, name }) => `${name.padEnd(36)}  ${about}`).join("\n"))
-    const told = format === "mermaid" ? Sequence.toMermaid : Sequence.toText
+    if (list) return yield* result(set.map(({ about, name }) => `${name.padEnd(40)}  ${about}`).join("\n"))
+    const told = (one: Story): string =>
+      format === "mermaid" ? Sequence.toMermaid(one).trimEnd() : `${one.title}\n\n${Sequence.toText(one)}`
     if (story) {
-      const texts = plots.filter((plot) => set.includes(plot.scenario)).map((plot) => told(play(plot)).trimEnd())
-      return yield* result(texts.join("\n\n"))
+      const chosenPlots = plots.filter((plot) => set.includes(plot.scenario))
+      return yield* result(chosenPlots.map((plot) => told(play(plot))).join("\n\n"))
     }
     const storyOf = (one: Scenario, schedule: ReadonlyArray<string>): Story => {
       const world = Explore.replay(one, schedule)
@@ -99,7 +100,7 @@ export const explore = Command.make(
         try: () => storyOf(one, Counterexample.parseSchedule(replay.value)),
         catch: (error) => new Usage({ message: `--replay: ${(error as Error).message}` }),
       })
-      return yield* result(told(replayed).trimEnd())
+      return yield* result(told(replayed))
     }
     let violated = false
     const reports: Array<readonly [Scenario, Report]> = []
