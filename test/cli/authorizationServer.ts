@@ -20,7 +20,9 @@ export type AuthorizationServer = Awaited<ReturnType<typeof start>>
 
 export const start = async () => {
   const scope = Scope.makeUnsafe()
-  const listening = listen({ clients: [{ clientId: "abc" }], secretPrefix: "secret-" }).pipe(Effect.provideService(Scope.Scope, scope))
+  const listening = listen({ clients: [{ clientId: "abc" }], secretPrefix: "secret-" }).pipe(
+    Effect.provideService(Scope.Scope, scope),
+  )
   const { server, tokenEndpoint } = await Effect.runPromise(listening)
   const { number } = server.grant({ scope: "a b" }, Date.now())
   return {
