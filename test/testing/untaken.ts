@@ -13,6 +13,7 @@ const idle = [
   "pausing",
   "ending",
   "exchanging",
+  "replaying",
   "holding",
   "unrecorded",
   "following",
@@ -58,7 +59,7 @@ export const untaken: ReadonlyArray<Explanation> = [
   {
     from: ["weigh"],
     events: ["StoreFailed", "Unreadable"],
-    guards: ["wanted, enough", "wanted", "usable", "else"],
+    guards: ["an answer is kept, enough", "an answer is kept", "wanted, enough", "wanted", "usable", "else"],
     why: "A store that fails is left alone for a second, so the questions about pausing come first.",
   },
   {
@@ -87,14 +88,14 @@ export const untaken: ReadonlyArray<Explanation> = [
   {
     from: ["weigh"],
     events: ["Woke"],
-    guards: ["pausing, usable", "pausing"],
+    guards: ["pausing, usable", "pausing", "an answer is kept, enough", "an answer is kept"],
     isRare: true,
-    why: "A pause outlives the token, or begins anew in the instant in which it ends.",
+    why: "A pause outlives the token or begins anew in the instant in which it ends, or the holder died meanwhile.",
   },
   {
     from: ["weigh"],
     events: ["Asked"],
-    guards: ["wanted, enough"],
+    guards: ["an answer is kept, enough", "wanted, enough"],
     isRare: true,
     why: "Whom the token at hand is enough for is served without a word to the machine.",
   },
@@ -117,6 +118,25 @@ export const untaken: ReadonlyArray<Explanation> = [
     events: ["Stored"],
     guards: ["another is exchanging, enough", "another is exchanging"],
     why: "What this process has just written holds no ticket of somebody else.",
+  },
+  {
+    from: ["weigh"],
+    events: ["Stored"],
+    guards: ["an answer is kept, enough", "an answer is kept"],
+    isRare: true,
+    why: "What this process has just written holds an answer that it has read already.",
+  },
+  {
+    from: ["replaying"],
+    events: ["Asked", "Refused", "Looked", "Woke", "Unreadable"],
+    isRare: true,
+    why: "It lasts for an instant: the answer is at hand.",
+  },
+  {
+    from: ["replaying"],
+    events: ["Vanished"],
+    isRare: true,
+    why: "An answer that was written down, grants nothing and is no refusal: a gateway's, or half of one.",
   },
   {
     from: ["lapsed", "due"],
