@@ -7,6 +7,7 @@
  */
 import * as Crypto from "node:crypto"
 import * as Net from "node:net"
+import { timestamp } from "../interop/timestamp.ts"
 
 /** Both as PEM. */
 export interface KeyPair {
@@ -34,8 +35,7 @@ const truth = der(0x01, Buffer.from([0xff]))
 const serverAuth = oid("2b06010505070301")
 
 /** UTCTime: `261121040052Z`. */
-const utcTime = (millis: number): Buffer =>
-  text(0x17, `${new Date(millis).toISOString().replaceAll(/[-:T]/g, "").slice(2, 14)}Z`)
+const utcTime = (millis: number): Buffer => text(0x17, timestamp(millis)!.replaceAll(/[-:T]/g, "").slice(2))
 
 /** A name or an IPv4 address, as they stand in `subjectAltName`. */
 const alternative = (host: string): Buffer =>

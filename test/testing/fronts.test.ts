@@ -7,9 +7,10 @@ import * as HttpTokenEndpoint from "../../src/exchange/http.ts"
 import type { Outcome } from "../../src/exchange/TokenEndpoint.ts"
 import type { Credential } from "../../src/lifecycle/Credential.ts"
 import * as AuthorizationServer from "../../src/testing/AuthorizationServer.ts"
+import { selfSigned } from "../../src/testing/certificate.ts"
 import * as Endpoint from "../../src/testing/endpoint.ts"
 import * as Fault from "../../src/testing/Fault.ts"
-import { listen } from "../../src/testing/http.ts"
+import { listen, type ListenOptions } from "../../src/testing/http.ts"
 import { bodies, expiresInSpellings, type Overrides } from "../../src/testing/Policy.ts"
 import * as Spellings from "../../src/testing/spellings.ts"
 
@@ -106,10 +107,13 @@ describe("both fronts", () => {
     ),
   )
 
-  it.live("with TLS, trusted", () =>
+  it.live.each<{ readonly which: string; readonly tls: ListenOptions["tls"] }>([
+    { which: "made for the run", tls: "selfSigned" },
+    { which: "given", tls: selfSigned(["127.0.0.1"], Date.now()) },
+  ])("with TLS, by a certificate that is $which and trusted", ({ tls }) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const { certificate, server, tokenEndpoint } = yield* listen({ tls: "selfSigned" })
+        const { certificate, server, tokenEndpoint } = yield* listen({ tls })
         const before = Tls.getCACertificates()
         yield* Effect.acquireRelease(
           Effect.sync(() => Tls.setDefaultCACertificates([...before, certificate!])),
