@@ -433,13 +433,20 @@ describe("explore", () => {
     assert.include((await run(["explore", name, "--story"])).stdout, "P0 -> AS: refresh RT1")
   })
 
-  it("prints a scenario's row of models/scenarios.md, all but the time", async () => {
+  it("prints the results as the table of models/scenarios.md", async () => {
     const { code, stdout } = await run(["explore", "refused/strict", "--format", "markdown"])
     assert.strictEqual(code, 0)
-    const rowIn = (text: string) => /^\| refused\/strict .*(?= \| [\d.]+ s \|$)/m.exec(text)?.[0]
     const page = fs.readFileSync(path.join(import.meta.dirname, "../../models/scenarios.md"), "utf8")
-    assert.isDefined(rowIn(stdout))
-    assert.strictEqual(rowIn(stdout), rowIn(page))
+    const table = (text: string) => text.split("\n").filter((line) => line.startsWith("| "))
+    const rowIn = (text: string) =>
+      table(text)
+        .find((line) => line.startsWith("| refused/strict |"))
+        ?.split(" | ")
+    assert.strictEqual(table(stdout)[0], table(page)[0])
+    // The counts are held against the program by `npm run explore -- --check`, which takes longer.
+    assert.deepStrictEqual(rowIn(stdout)?.slice(0, 4), rowIn(page)?.slice(0, 4))
+    assert.strictEqual(rowIn(stdout)?.[6], "holds")
+    assert.include(stdout, "## Transitions taken")
   })
 
   it("replays a schedule, and refuses one that cannot be", async () => {
