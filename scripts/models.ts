@@ -1,6 +1,6 @@
 /**
- * Writes what reviewers look at into `models/`: the statechart as Mermaid, as text and as a picture, and the stories of
- * `src/testing/stories.ts` as sequence diagrams, told by the real program in the simulated world.
+ * Writes what reviewers look at into `models/`: the statechart as Mermaid, text, JSON, a picture and a table of states and
+ * events, and the stories of `src/testing/stories.ts` as sequence diagrams, told by the real program in the simulated world.
  *
  * With `--check` it writes nothing and fails when a file there is not what the machine in `src/lifecycle` says today.
  */
@@ -8,10 +8,12 @@ import { instance } from "@viz-js/viz"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { chart } from "../src/lifecycle/Chart.ts"
-import { mermaid, text } from "../src/lifecycle/diagram.ts"
+import { json, mermaid, text } from "../src/lifecycle/diagram.ts"
 import { dot } from "../src/lifecycle/dot.ts"
+import { table } from "../src/lifecycle/table.ts"
 import { toMermaid } from "../src/testing/sequence.ts"
 import { plots, tell } from "../src/testing/stories.ts"
+import * as remarks from "../test/testing/untaken.ts"
 
 const folder = path.join(import.meta.dirname, "../models")
 const origin = "Generated from src/lifecycle/machine.ts by `npm run models`."
@@ -29,12 +31,21 @@ export const render = async (): Promise<ReadonlyMap<string, string>> => {
   return new Map([
     ["lifecycle.mmd", `%% ${origin}\n${mermaid(machine)}`],
     ["lifecycle.txt", `${origin}\n\n${text(machine)}`],
+    ["lifecycle.json", json(machine)],
+    ["lifecycle.md", `<!-- ${origin} -->\n\n${table(machine, remarks)}`],
     ["lifecycle.svg", svg],
-    ...plots.map((plot) => [`sequences/${plot.file}.mmd`, toMermaid(tell(plot))] as const),
+    ...plots.map((plot) => [`sequences/${plot.scenario.name}.mmd`, toMermaid(tell(plot))] as const),
   ])
 }
 
-/** The files that are missing or differ. */
+/** Pictures of stories that are told no more. */
+const strays = async (): Promise<ReadonlyArray<string>> => {
+  const told = new Set(plots.map(({ scenario: { name } }) => `${name}.mmd`))
+  const found = await fs.readdir(path.join(folder, "sequences")).catch(() => [])
+  return found.filter((file) => !told.has(file))
+}
+
+/** The files that are missing, differ, or should not be there. */
 export const outdated = async (): Promise<ReadonlyArray<string>> => {
   const current = await Promise.all(
     [...(await render())].map(async ([file, content]) => {
@@ -42,7 +53,7 @@ export const outdated = async (): Promise<ReadonlyArray<string>> => {
       return found === content ? [] : [`models/${file}`]
     }),
   )
-  return current.flat()
+  return [...current.flat(), ...(await strays()).map((file) => `models/sequences/${file}`)]
 }
 
 if (import.meta.main) {
@@ -53,6 +64,7 @@ if (import.meta.main) {
     else console.log("models/ is current")
   } else {
     await fs.mkdir(path.join(folder, "sequences"), { recursive: true })
+    for (const name of await strays()) await fs.rm(path.join(folder, "sequences", name))
     for (const [file, content] of await render()) await fs.writeFile(path.join(folder, file), content)
   }
 }

@@ -11,7 +11,7 @@ import { machine } from "./machine.ts"
 export const weigh = "weigh"
 
 /** The guard of the last answer, when others were asked before it. */
-const otherwise = "else"
+export const otherwise = "else"
 
 /** One of the answers to an event, in the order in which their guards are asked. */
 export interface Answer {
@@ -79,7 +79,7 @@ const answersOf = (transitions: ReadonlyArray<Transition>): ReadonlyArray<Answer
   })
 
 /** No event gets past this answer. */
-const always = ({ guard }: Answer): boolean => guard === undefined || guard === otherwise
+export const always = ({ guard }: Answer): boolean => guard === undefined || guard === otherwise
 
 const sameAnswers = (left: ReadonlyArray<Answer>, right: ReadonlyArray<Answer>): boolean =>
   JSON.stringify(left) === JSON.stringify(right)
@@ -128,6 +128,11 @@ export const childrenOf = (of: Chart, parent: string | undefined): ReadonlyArray
 /** The state itself, or the leaves inside it. */
 export const leavesOf = (of: Chart, key: string): ReadonlyArray<State> =>
   of.states.filter((state) => state.leaf && (state.key === key || state.inside.includes(key)))
+
+/** Every event that some state hears. */
+export const eventsOf = (of: Chart): ReadonlyArray<string> => [
+  ...new Set([...of.weighed, ...of.states.flatMap(({ hears }) => hears.map(({ event }) => event))]),
+]
 
 /** One way from a state to another. */
 export interface Step {

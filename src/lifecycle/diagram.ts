@@ -1,6 +1,6 @@
 /**
- * The statechart as Mermaid, for pages that render it, and as plain text, for terminals and for reading in order.
- * `dot.ts` draws the picture.
+ * The statechart as Mermaid, for pages that render it, as plain text, for terminals and for reading in order, and as JSON,
+ * for programs. `dot.ts` draws the picture.
  *
  * The same machine always gives the same text, so a test can tell whether `models/` is current.
  */
@@ -132,4 +132,36 @@ export const text = (chart: Chart.Chart): string => {
     ...states,
     "",
   ].join("\n")
+}
+
+/**
+ * The statechart for programs: a tree of `states`, each with what it does `on` an event. The first answer whose `guard`
+ * holds counts, and one without a guard holds always; when none holds, the state around it answers. No `target`: the
+ * machine stays where it is. A target among the `choices` stands for that list of answers, asked in the same way.
+ */
+export const json = (chart: Chart.Chart): string => {
+  const answer = ({ commands, guard, remembers, target }: Chart.Answer) => ({
+    ...(guard !== undefined && guard !== Chart.otherwise && { guard }),
+    ...(target !== undefined && { target }),
+    commands,
+    remembers,
+  })
+  const on = (hears: Chart.State["hears"]) =>
+    Object.fromEntries(hears.map(({ answers, event }) => [event, answers.map(answer)]))
+  const states = (parent: string | undefined): object =>
+    Object.fromEntries(
+      Chart.childrenOf(chart, parent).map(({ description, hears, key, leaf }) => [
+        key,
+        { description, on: on(hears), ...(!leaf && { states: states(key) }) },
+      ]),
+    )
+  const weighed = { guard: undefined, target: Chart.weigh, commands: [], remembers: false }
+  const whole = {
+    initial: chart.initial,
+    events: Chart.eventsOf(chart),
+    on: on(chart.weighed.map((event) => ({ event, answers: [weighed] }))),
+    states: states(undefined),
+    choices: { [Chart.weigh]: chart.questions.map(answer) },
+  }
+  return `${JSON.stringify(whole, undefined, 2)}\n`
 }

@@ -22,6 +22,7 @@ import type * as Scope from "effect/Scope"
 import { isLoopback } from "../exchange/endpointUrl.ts"
 import { type Answer, httpDate, oauthError } from "./answers.ts"
 import * as AuthorizationServer from "./AuthorizationServer.ts"
+import { type KeyPair, selfSigned } from "./certificate.ts"
 import * as Fault from "./Fault.ts"
 import { paths } from "./metadata.ts"
 import { type Asked, parametersOf, route } from "./routes.ts"
@@ -29,8 +30,8 @@ import { type Asked, parametersOf, route } from "./routes.ts"
 export interface ListenOptions extends Omit<AuthorizationServer.Options, "issuer"> {
   /** Default: any that is free. */
   readonly port?: number | undefined
-  /** Listens with TLS. The certificate has to be for 127.0.0.1. */
-  readonly tls?: { readonly key: string; readonly cert: string } | undefined
+  /** Listens with TLS: with a certificate made for this run, or with one that is given, for 127.0.0.1 and as PEM. */
+  readonly tls?: "selfSigned" | KeyPair | undefined
   /** Its clock is so much ahead. */
   readonly skewMillis?: number | undefined
 }
@@ -40,6 +41,8 @@ export interface Listening {
   readonly url: string
   readonly tokenEndpoint: string
   readonly resourceUrl: string
+  /** With TLS: what a client has to trust, as PEM. */
+  readonly certificate: string | undefined
   readonly server: AuthorizationServer.AuthorizationServer
   /** Refuses connections from now on, and breaks those that are open. The end of the scope does the same. */
   readonly close: Effect.Effect<void>
@@ -178,7 +181,7 @@ const bind = (server: Http.Server, port: number): Effect.Effect<number, CannotLi
     })
   })
 
-const open = (tls: ListenOptions["tls"]): Effect.Effect<Http.Server, CannotListen> =>
+const open = (tls: KeyPair | undefined): Effect.Effect<Http.Server, CannotListen> =>
   Effect.try({
     try: () => (tls === undefined ? Http.createServer() : Https.createServer({ key: tls.key, cert: tls.cert })),
     catch: (error) => new CannotListen({ code: String((error as NodeJS.ErrnoException).code ?? "unknown") }),
@@ -190,7 +193,8 @@ export const listen = Effect.fnUntraced(function* (
   const { port = 0, skewMillis = 0, tls, ...rest } = options
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe() + skewMillis
-  const socket = yield* open(tls)
+  const keyPair = tls === "selfSigned" ? selfSigned(["127.0.0.1", "localhost"], clock.currentTimeMillisUnsafe()) : tls
+  const socket = yield* open(keyPair)
   const close = Effect.callback<void>((resume) => {
     socket.close(() => resume(Effect.void))
     socket.closeAllConnections()
@@ -209,7 +213,14 @@ export const listen = Effect.fnUntraced(function* (
       send(response, oauthError(500, "server_error", "A defect in the simulation."), now())
     run(Effect.catchDefect(answer(server, request, response, now), failed))
   })
-  return { url, tokenEndpoint: `${url}${paths.token}`, resourceUrl: `${url}${paths.resource}`, server, close }
+  return {
+    url,
+    tokenEndpoint: `${url}${paths.token}`,
+    resourceUrl: `${url}${paths.resource}`,
+    certificate: keyPair?.cert,
+    server,
+    close,
+  }
 })
 
 export const layer = (options?: ListenOptions): Layer.Layer<SimulatedServer, CannotListen> =>

@@ -3,6 +3,8 @@
  * every interleaving of the real program in it. Exported as `tokenkeep/testing`.
  */
 export * as AuthorizationServer from "./AuthorizationServer.ts"
+export * as Check from "./check.ts"
+export { Counterexample } from "./Counterexample.ts"
 export * as Explore from "./explore.ts"
 export * as Foreign from "./exploreForeign.ts"
 export * as Policy from "./Policy.ts"

@@ -85,5 +85,6 @@ export const toMermaid = (story: Story): string => {
       `  Note over ${over}: VIOLATED ${escaped(story.violation.invariant)}: ${escaped(story.violation.detail)}`,
     )
   }
-  return ["---", `title: ${story.title}`, "---", "sequenceDiagram", ...written, ""].join("\n")
+  // The head is YAML, in which a title with a colon has to stand in quotes.
+  return ["---", `title: ${JSON.stringify(story.title)}`, "---", "sequenceDiagram", ...written, ""].join("\n")
 }

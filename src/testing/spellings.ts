@@ -60,8 +60,13 @@ const deadSpellings = {
         code: openai[why],
       },
     }),
+  /** The same codes as a text in `error`, beside it, and one that says less. */
+  openaiText: (why: Why) => json(400, { error: openai[why] }),
+  openaiCode: (why: Why) => json(401, { message: "Your refresh token could not be used.", code: openai[why] }),
+  openaiExpired: () => json(401, { error: { message: "Your session has ended.", code: "token_expired" } }),
   openaiObject: () => json(400, { error: { message: "The grant is not valid.", code: "invalid_grant" } }),
   slack: () => json(200, { ok: false, error: "invalid_refresh_token" }),
+  slackRevoked: () => json(200, { ok: false, error: "token_revoked" }),
   supabase: (why: Why) =>
     json(400, {
       code: 400,
@@ -98,6 +103,7 @@ const troubles = {
   busyDate: (now: number) => busy(httpDate(now + 30_000)),
   busySilent: () => json(429, { error: "slow_down" }),
   timeout: () => text(408, "Request Timeout"),
+  tooEarly: () => text(425, "Too Early"),
   unavailable: () => oauthError(503, "temporarily_unavailable", "The server is overloaded."),
   unavailableSeconds: () => json(503, { error: "temporarily_unavailable" }, { "retry-after": "120" }),
   serverError: () => oauthError(500, "server_error"),
@@ -109,6 +115,8 @@ const troubles = {
   redirect: () => ({ ...html(302, "Found"), headers: { location: "/sign-in", "content-type": "text/html" } }),
   invalidScope: () => oauthError(400, "invalid_scope"),
   invalidTarget: () => oauthError(400, "invalid_target"),
+  unsupportedGrant: () => oauthError(400, "unsupported_grant_type"),
+  invalidDpop: () => oauthError(400, "invalid_dpop_proof"),
   entraScope: () => oauthError(400, "invalid_request", "AADSTS90009: The application requests a token for itself."),
   entraResource: () => oauthError(400, "invalid_request", "AADSTS9010010: The resource parameter does not match."),
   /** The client is what these refuse: the refresh token is alive, and may be used by whoever mends the configuration. */

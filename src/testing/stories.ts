@@ -2,100 +2,112 @@
  * Schedules worth reading: the same world and the same program as in the exploration, with the interesting turns chosen
  * by hand, for the pictures in `models/`.
  */
-import type { ReuseClass } from "../lifecycle/Credential.ts"
+import { ReuseClass } from "../lifecycle/Credential.ts"
 import { alike, type Scenario, scenario } from "./Scenario.ts"
 import type { Story } from "./sequence.ts"
 import { World } from "./World.ts"
 
 /** `turns`: steps to be taken as soon as they are on offer, in this order; between them whatever comes first. */
 export interface Plot {
-  readonly file: string
-  readonly title: string
+  /** Its name is the file's, and what it is about the picture's title. */
   readonly scenario: Scenario
   readonly turns: ReadonlyArray<string>
 }
 
-/** Two processes at expiry, and the answer to the first is lost. */
-const lostAnswer = (reuse: ReuseClass): Plot => ({
-  file: `lost-answer-${reuse}`,
-  title: `The answer to a refresh is lost, on a server of the class ${reuse}`,
-  scenario: scenario({
-    name: `a lost answer, ${reuse}`,
-    about: "",
-    processes: alike(1, "token"),
-    token: "inWindow",
-    background: true,
-    server: { reuse, graceMillis: 60_000 },
-    faults: ["lostAnswer"],
-    bounds: { faults: 1, stalls: 0 },
-  }),
-  turns: ["P0>RT1:server", "P0>RT1!lostAnswer"],
-})
+/** Two processes with a call each at the token's end, and what goes wrong in it, unless `over` says otherwise. */
+const plot = (name: string, about: string, over: Partial<Scenario>, turns: ReadonlyArray<string>): Plot => {
+  const { faults = [] } = over
+  const bounds = { faults: faults.length, stalls: 0 }
+  return { scenario: scenario({ name, about, processes: alike(2, "token"), epilogue: false, bounds, ...over }), turns }
+}
+
+const server = (reuse: ReuseClass): Scenario["server"] => ({ reuse, graceMillis: 60_000 })
+
+/** P0 has sent its request. */
+const sent = ["P0:call0", "P0:read", "P0:claim", "P0:send"]
+/** The server has answered it. */
+const answered = [...sent, "P0>RT1:server"]
+
+const crashAfterRotation = (reuse: ReuseClass): Plot =>
+  plot(
+    `crash-after-rotation-${reuse}`,
+    `A process is killed when the server has answered and it has not heard, on a server of the class ${reuse}`,
+    { server: server(reuse), faults: ["crash"] },
+    [...answered, "P0!crash", "P1:call0"],
+  )
+
+const lostAnswer = (reuse: ReuseClass): Plot =>
+  plot(
+    `lost-answer-${reuse}`,
+    `The answer to a refresh is lost, on a server of the class ${reuse}`,
+    {
+      processes: alike(1, "token"),
+      token: "inWindow",
+      background: true,
+      server: server(reuse),
+      faults: ["lostAnswer"],
+      epilogue: true,
+    },
+    ["P0>RT1:server", "P0>RT1!lostAnswer"],
+  )
 
 export const plots: ReadonlyArray<Plot> = [
-  {
-    file: "two-processes-at-expiry",
-    title: "Two processes ask at the same moment for a token that has ended",
-    scenario: scenario({ name: "two at expiry", about: "", processes: alike(2, "token"), epilogue: false }),
-    turns: ["P0:call0", "P1:call0", "P0:read", "P1:read", "P0:claim", "P1:claim"],
-  },
-  {
-    file: "crash-before-the-server-acted",
-    title: "A process is killed with its request on the wire, before the server has acted",
-    scenario: scenario({
-      name: "crash before rotation",
-      about: "",
-      processes: alike(2, "token"),
-      faults: ["crash", "lostRequest"],
-      bounds: { faults: 2, stalls: 0 },
-      epilogue: false,
-    }),
-    turns: ["P0:call0", "P0:read", "P0:claim", "P0:send", "P0>RT1!lostRequest", "P0!crash", "P1:call0"],
-  },
-  {
-    file: "crash-after-rotation-strict",
-    title: "A process is killed after a strict server has rotated: nobody can save this login, so it is said",
-    scenario: scenario({
-      name: "crash after rotation",
-      about: "",
-      processes: alike(2, "token"),
-      faults: ["crash"],
-      bounds: { faults: 1, stalls: 0 },
-      epilogue: false,
-    }),
-    turns: ["P0:call0", "P0:read", "P0:claim", "P0:send", "P0>RT1:server", "P0!crash", "P1:call0"],
-  },
-  {
-    file: "crash-after-rotation-idempotent",
-    title: "A process is killed after a forgiving server has rotated: the next one gets the same answer",
-    scenario: scenario({
-      name: "crash after rotation",
-      about: "",
-      processes: alike(2, "token"),
-      server: { reuse: "idempotent", graceMillis: 60_000 },
-      faults: ["crash"],
-      bounds: { faults: 1, stalls: 0 },
-      epilogue: false,
-    }),
-    turns: ["P0:call0", "P0:read", "P0:claim", "P0:send", "P0>RT1:server", "P0!crash", "P1:call0"],
-  },
-  ...(["strict", "rejectOnly", "idempotent", "fork", "untilSuccessorUsed", "notRotating"] as const).map(lostAnswer),
-  {
-    file: "early-401-with-a-straggler",
-    title: "A resource server refuses a token early; a straggler hears of it after the refresh",
-    scenario: scenario({
-      name: "an early 401",
-      about: "",
-      processes: alike(2, "refused"),
-      token: "fresh",
-      epilogue: false,
-    }),
-    turns: ["P0:call0", "P0:read", "P0:claim", "P0:send", "P0>RT1:server", "P0>RT1:answer", "P0:commit", "P1:call0"],
-  },
+  plot("two-processes-at-expiry", "Two processes ask at the same moment for a token that has ended", {}, [
+    "P0:call0",
+    "P1:call0",
+    "P0:read",
+    "P1:read",
+    "P0:claim",
+    "P1:claim",
+  ]),
+  plot(
+    "early-401-with-a-straggler",
+    "A resource server refuses a token early; stragglers in this process and in another hear of it after the refresh",
+    { processes: [{ calls: ["refused", "refused"] }, { calls: ["refused"] }], token: "fresh" },
+    [...answered, "P0>RT1:answer", "P0:commit", "P0:call1", "P1:call0"],
+  ),
+  plot(
+    "crash-before-the-server-acted",
+    "A process is killed with its request on the wire, before the server has acted",
+    { faults: ["crash", "lostRequest"] },
+    [...sent, "P0>RT1!lostRequest", "P0!crash", "P1:call0"],
+  ),
+  ...ReuseClass.literals.map(crashAfterRotation),
+  ...ReuseClass.literals.map(lostAnswer),
+  plot(
+    "the-server-is-busy",
+    "A server says 503 to one process, and the others leave it alone too",
+    { faults: ["busyBefore"] },
+    [...sent, "P0>RT1!busyBefore", "P1:call0"],
+  ),
+  plot(
+    "a-revoked-grant",
+    "A grant is revoked: one process hears of it, and nobody asks the server again",
+    { faults: ["revoke"] },
+    ["AS!revoke", ...answered, "P0>RT1:answer", "P0:condemn", "P1:call0"],
+  ),
+  plot(
+    "the-disk-is-full",
+    "The disk is full when the answer comes: it is held, served to those who ask here, and stored when it can be",
+    { faults: ["storeFails"] },
+    [...answered, "Store!storeFails", "P0>RT1:answer", "P0:commit"],
+  ),
+  plot(
+    "a-login-in-the-middle",
+    "A person signs in while the old grant is being refreshed: the login wins",
+    { faults: ["signIn"] },
+    [...answered, "Person!signIn", "P0>RT1:answer"],
+  ),
+  plot(
+    "the-caller-goes-away",
+    "A caller goes away in the middle: the exchange is not its own, and the next caller gets what it brings",
+    { processes: alike(1, "token", "token"), faults: ["cancel"] },
+    [...sent, "P0:call0!cancel", "P0:call1"],
+  ),
 ]
 
 /** Plays a plot to its end. */
-export const tell = ({ scenario: set, title, turns }: Plot): Story => {
+export const tell = ({ scenario: set, turns }: Plot): Story => {
   const world = new World(set, { ...set.bounds, record: true })
   const ahead = [...turns]
   for (;;) {
@@ -110,5 +122,5 @@ export const tell = ({ scenario: set, title, turns }: Plot): Story => {
     world.step(next)
   }
   if (ahead.length > 0) throw new Error(`${set.name}: the turn ${ahead[0]} never came`)
-  return { title, lines: world.sim.lines ?? [], violation: world.violation() }
+  return { title: set.about, lines: world.sim.lines ?? [], violation: world.violation() }
 }

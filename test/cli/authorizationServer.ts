@@ -1,62 +1,41 @@
-/** A token endpoint on loopback with single-use refresh tokens, and a knob for what it does next. */
-import * as http from "node:http"
-import type { AddressInfo } from "node:net"
+/** The simulated authorization server on loopback, with one grant of single-use tokens (`secret-at-1`, `secret-rt-1`), and a knob for what it does next. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Fault from "../../src/testing/Fault.ts"
+import { listen } from "../../src/testing/http.ts"
 
-export interface AuthorizationServer {
-  readonly tokenEndpoint: string
-  /** The refresh tokens that were presented, in order. */
-  readonly presented: Array<string>
-  mode: "ok" | "unavailable" | "denied" | "slow"
-  readonly close: () => Promise<void>
-}
+const always = { times: Number.MAX_SAFE_INTEGER }
 
-const slowMillis = 700
+const faults = {
+  unavailable: {
+    ...always,
+    processed: false,
+    answer: { status: 503, headers: { "retry-after": "7" }, body: "temporarily_unavailable" },
+  },
+  slow: { ...always, ...Fault.slow(0, 700) },
+} satisfies Record<string, Fault.Fault>
 
-export const start = async (): Promise<AuthorizationServer> => {
-  let issued = 1
-  const answer = (body: string): [status: number, headers: Record<string, string>, body: object] => {
-    const form = new URLSearchParams(body)
-    const refreshToken = form.get("refresh_token") ?? ""
-    server.presented.push(refreshToken)
-    if (server.mode === "unavailable") return [503, { "retry-after": "7" }, { error: "temporarily_unavailable" }]
-    if (server.mode === "denied" || refreshToken !== `secret-refresh-${issued}`)
-      return [400, {}, { error: "invalid_grant" }]
-    issued++
-    return [
-      200,
-      {},
-      {
-        access_token: `secret-access-${issued}`,
-        refresh_token: `secret-refresh-${issued}`,
-        token_type: "Bearer",
-        expires_in: 3600,
-        scope: "a b",
-      },
-    ]
-  }
-  const listener = http.createServer((request, response) => {
-    let body = ""
-    request.on("data", (chunk) => (body += chunk))
-    request.on("end", () => {
-      const [status, headers, document] = answer(body)
-      const send = () => {
-        response.writeHead(status, { "content-type": "application/json", ...headers })
-        response.end(JSON.stringify(document))
-      }
-      if (server.mode === "slow") setTimeout(send, slowMillis)
-      else send()
-    })
-  })
-  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve))
-  const { port } = listener.address() as AddressInfo
-  const server: AuthorizationServer = {
-    tokenEndpoint: `http://127.0.0.1:${port}/token`,
-    presented: [],
-    mode: "ok",
-    close: async () => {
-      listener.closeAllConnections()
-      await new Promise((resolve) => listener.close(resolve))
+export type AuthorizationServer = Awaited<ReturnType<typeof start>>
+
+export const start = async () => {
+  const scope = Scope.makeUnsafe()
+  const listening = listen({ clients: [{ clientId: "abc" }], secretPrefix: "secret-" }).pipe(
+    Effect.provideService(Scope.Scope, scope),
+  )
+  const { server, tokenEndpoint } = await Effect.runPromise(listening)
+  const { number } = server.grant({ scope: "a b" }, Date.now())
+  return {
+    tokenEndpoint,
+    /** The fingerprints of the refresh tokens that were presented, in order. */
+    get presented() {
+      return server.presentations().map(({ fingerprint }) => fingerprint)
     },
+    set mode(mode: "ok" | "denied" | keyof typeof faults) {
+      server.clearScript()
+      if (mode === "denied") server.revokeGrant(number)
+      else if (mode !== "ok") server.script(faults[mode])
+    },
+    close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
   }
-  return server
 }

@@ -57,8 +57,8 @@ const grant = (expiresIn: number, over: object = {}) => ({
   token_endpoint: server.tokenEndpoint,
   client: { client_id: "abc" },
   tokens: {
-    access_token: "secret-access-1",
-    refresh_token: "secret-refresh-1",
+    access_token: "secret-at-1",
+    refresh_token: "secret-rt-1",
     scope: "a b",
     expires_at: Math.floor(Date.now() / 1000) + expiresIn,
     ...over,
@@ -75,7 +75,7 @@ const bringIn = async (expiresIn: number, over?: object) => {
 
 describe("help", () => {
   it("each command says what it does, with examples and exit codes", async () => {
-    for (const command of ["token", "import", "status", "list", "logout", "diagram"]) {
+    for (const command of ["token", "import", "status", "list", "logout", "diagram", "explore"]) {
       const { code, stderr, stdout } = await run([command, "--help"])
       assert.strictEqual(code, 0)
       assert.strictEqual(stderr, "")
@@ -134,10 +134,10 @@ describe("import", () => {
     assert.include(first.stdout, "github is kept, generation 1")
     assert.include(first.stderr, "only tokenkeep may use this refresh token")
     assert.include((await run(["import", file, "--name", "github"])).stdout, "kept already, generation 1")
-    fs.writeFileSync(file, JSON.stringify(grant(3600, { refresh_token: "secret-refresh-other" })))
+    fs.writeFileSync(file, JSON.stringify(grant(3600, { refresh_token: "secret-rt-other" })))
     const second = await run(["import", file, "--name", "github"])
     assert.include(second.stdout, "generation 2")
-    assert.include(second.stderr, `replaced generation 1 of github (fingerprint ${fingerprint("secret-refresh-1")})`)
+    assert.include(second.stderr, `replaced generation 1 of github (fingerprint ${fingerprint("secret-rt-1")})`)
     assert.strictEqual(fs.statSync(home).mode & 0o777, 0o700)
   })
 
@@ -163,17 +163,17 @@ describe("import", () => {
 describe("token", () => {
   it("prints a valid token in four formats, without a request", async () => {
     await bringIn(3600)
-    assert.deepStrictEqual(await run(["token", "github"]), { code: 0, stdout: "secret-access-1\n", stderr: "" })
+    assert.deepStrictEqual(await run(["token", "github"]), { code: 0, stdout: "secret-at-1\n", stderr: "" })
     const header = await run(["token", "github", "--format", "header"])
-    assert.strictEqual(header.stdout, "Authorization: Bearer secret-access-1\n")
+    assert.strictEqual(header.stdout, "Authorization: Bearer secret-at-1\n")
     const json = JSON.parse((await run(["token", "github", "--format", "json"])).stdout)
-    assert.deepInclude(json, { access_token: "secret-access-1", token_type: "Bearer", scope: "a b", generation: 1 })
+    assert.deepInclude(json, { access_token: "secret-at-1", token_type: "Bearer", scope: "a b", generation: 1 })
     assert.match(json.expires_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
     const exec = JSON.parse((await run(["token", "github", "--format", "exec"])).stdout)
     assert.deepStrictEqual(exec, {
       apiVersion: "client.authentication.k8s.io/v1",
       kind: "ExecCredential",
-      status: { token: "secret-access-1", expirationTimestamp: json.expires_at },
+      status: { token: "secret-at-1", expirationTimestamp: json.expires_at },
     })
     assert.lengthOf(server.presented, 0)
   })
@@ -193,32 +193,32 @@ describe("token", () => {
 
   it("refreshes once what has ended, and keeps the successor", async () => {
     await bringIn(-60)
-    assert.deepStrictEqual(await run(["token", "github"]), { code: 0, stdout: "secret-access-2\n", stderr: "" })
-    assert.strictEqual((await run(["token", "github"])).stdout, "secret-access-2\n")
-    assert.deepStrictEqual(server.presented, ["secret-refresh-1"])
+    assert.deepStrictEqual(await run(["token", "github"]), { code: 0, stdout: "secret-at-2\n", stderr: "" })
+    assert.strictEqual((await run(["token", "github"])).stdout, "secret-at-2\n")
+    assert.deepStrictEqual(server.presented, [fingerprint("secret-rt-1")])
   })
 
   it("refreshes what has less left than asked for, and the full parser does so too", async () => {
     await bringIn(600)
-    assert.strictEqual((await run(["token", "github", "--min-ttl", "9m"])).stdout, "secret-access-1\n")
-    assert.strictEqual((await run(["token", "github", "--min-ttl=11m"])).stdout, "secret-access-2\n")
+    assert.strictEqual((await run(["token", "github", "--min-ttl", "9m"])).stdout, "secret-at-1\n")
+    assert.strictEqual((await run(["token", "github", "--min-ttl=11m"])).stdout, "secret-at-2\n")
     assert.lengthOf(server.presented, 1)
   })
 
   it("8 processes at once: one presentation", async () => {
     await bringIn(-60)
     const all = await Promise.all(Array.from({ length: 8 }, () => run(["token", "github"])))
-    for (const each of all) assert.deepStrictEqual(each, { code: 0, stdout: "secret-access-2\n", stderr: "" })
+    for (const each of all) assert.deepStrictEqual(each, { code: 0, stdout: "secret-at-2\n", stderr: "" })
     assert.lengthOf(server.presented, 1)
   })
 
   it("after a 401: by fingerprint, by token, or from stdin, and never twice for the same token", async () => {
     await bringIn(3600)
     const refused = ["token", "github", "--refused"]
-    const second = await run([...refused, fingerprint("secret-access-1")])
-    assert.deepStrictEqual(second, { code: 0, stdout: "secret-access-2\n", stderr: "" })
-    assert.strictEqual((await run([...refused, "secret-access-1"])).stdout, "secret-access-2\n")
-    assert.strictEqual((await run([...refused, "-"], { input: "secret-access-1\n" })).stdout, "secret-access-2\n")
+    const second = await run([...refused, fingerprint("secret-at-1")])
+    assert.deepStrictEqual(second, { code: 0, stdout: "secret-at-2\n", stderr: "" })
+    assert.strictEqual((await run([...refused, "secret-at-1"])).stdout, "secret-at-2\n")
+    assert.strictEqual((await run([...refused, "-"], { input: "secret-at-1\n" })).stdout, "secret-at-2\n")
     assert.lengthOf(server.presented, 1)
   })
 
@@ -226,7 +226,7 @@ describe("token", () => {
     await bringIn(45)
     server.mode = "unavailable"
     const { code, stderr, stdout } = await run(["token", "github"])
-    assert.strictEqual(stdout, "secret-access-1\n")
+    assert.strictEqual(stdout, "secret-at-1\n")
     assert.strictEqual(code, 0)
     assert.include(stderr, "503")
     assert.lengthOf(server.presented, 1)
@@ -262,7 +262,7 @@ describe("token", () => {
     server.mode = "denied"
     for (let i = 0; i < 2; i++) {
       const { code, stderr, stdout } = await run(["token", "github"])
-      assert.strictEqual(stdout, "secret-access-1\n")
+      assert.strictEqual(stdout, "secret-at-1\n")
       assert.strictEqual(code, 0)
       assert.include(stderr, "no other will follow")
     }
@@ -313,7 +313,7 @@ describe("token", () => {
       assert.strictEqual(stdout, "")
     }
     server.mode = "ok"
-    assert.deepStrictEqual(await run(["token", "github"]), { code: 0, stdout: "secret-access-2\n", stderr: "" })
+    assert.deepStrictEqual(await run(["token", "github"]), { code: 0, stdout: "secret-at-2\n", stderr: "" })
     assert.lengthOf(server.presented, 1)
   })
 
@@ -329,7 +329,7 @@ describe("token", () => {
     assert.lengthOf(stderr.trim().split("\n"), 3)
     assert.include(stderr, "waiting for the server's answer, so that no refresh token is lost")
     server.mode = "ok"
-    assert.strictEqual((await run(["token", "github"])).stdout, "secret-access-2\n")
+    assert.strictEqual((await run(["token", "github"])).stdout, "secret-at-2\n")
     assert.lengthOf(server.presented, 1)
   })
 
@@ -361,11 +361,11 @@ describe("status and list", () => {
     await bringIn(3600)
     const words = await run(["status", "github"])
     assert.include(words.stdout, "valid until")
-    assert.include(words.stdout, fingerprint("secret-access-1"))
+    assert.include(words.stdout, fingerprint("secret-at-1"))
     const json = JSON.parse((await run(["status", "github", "--json"])).stdout)
     assert.deepInclude(json, { name: "github", state: "valid", usable: true, generation: 1, reuse: "strict" })
     assert.strictEqual(json.token_endpoint, server.tokenEndpoint)
-    assert.strictEqual(json.tokens.refresh_token_fingerprint, fingerprint("secret-refresh-1"))
+    assert.strictEqual(json.tokens.refresh_token_fingerprint, fingerprint("secret-rt-1"))
     assert.deepStrictEqual(JSON.parse((await run(["status", "--json"])).stdout), [json])
     const list = await run(["list"])
     assert.match(list.stdout, /^github +valid +\d\d:\d\d/)
@@ -379,7 +379,7 @@ describe("status and list", () => {
     await run(["token", "github"])
     assert.match((await run(["status", "github"])).stdout, /503.*next try from/)
     server.mode = "denied"
-    await bringIn(-60, { refresh_token: "secret-refresh-x" })
+    await bringIn(-60, { refresh_token: "secret-rt-x" })
     await run(["token", "github"])
     const dead = await run(["status", "github"])
     assert.include(dead.stdout, "a person must sign in")
@@ -410,8 +410,52 @@ describe("logout", () => {
 })
 
 describe("diagram", () => {
-  it("prints the statechart as Mermaid or text", async () => {
+  it("prints the statechart as it is in models/, in every form", async () => {
+    const files = { mermaid: "lifecycle.mmd", svg: "lifecycle.svg", json: "lifecycle.json", text: "lifecycle.txt" }
+    const models = path.join(import.meta.dirname, "../../models")
+    for (const [format, file] of Object.entries(files)) {
+      const { code, stderr, stdout } = await run(["diagram", "--format", format])
+      assert.strictEqual(code, 0, stderr)
+      assert.isAbove(stdout.length, 1_000)
+      // The files begin with a word on where they come from.
+      assert.isTrue(fs.readFileSync(path.join(models, file), "utf8").endsWith(stdout), format)
+    }
     assert.match((await run(["diagram"])).stdout, /^stateDiagram-v2\n/)
-    assert.include((await run(["diagram", "--format", "text"])).stdout, "valid")
+  })
+})
+
+describe("explore", () => {
+  it("tells the stories of models/sequences, as they are there", async () => {
+    const name = "two-processes-at-expiry"
+    const { stdout } = await run(["explore", name, "--story", "--format", "mermaid"])
+    const file = path.join(import.meta.dirname, `../../models/sequences/${name}.mmd`)
+    assert.strictEqual(stdout, fs.readFileSync(file, "utf8"))
+    assert.include((await run(["explore", name, "--story"])).stdout, "P0 -> AS: refresh RT1")
+  })
+
+  it("prints the results as the table of models/scenarios.md", async () => {
+    const { code, stdout } = await run(["explore", "refused/strict", "--format", "markdown"])
+    assert.strictEqual(code, 0)
+    const page = fs.readFileSync(path.join(import.meta.dirname, "../../models/scenarios.md"), "utf8")
+    const table = (text: string) => text.split("\n").filter((line) => line.startsWith("| "))
+    const rowIn = (text: string) =>
+      table(text)
+        .find((line) => line.startsWith("| refused/strict |"))
+        ?.split(" | ")
+    assert.strictEqual(table(stdout)[0], table(page)[0])
+    // The counts are held against the program by `npm run explore -- --check`, which takes longer.
+    assert.deepStrictEqual(rowIn(stdout)?.slice(0, 4), rowIn(page)?.slice(0, 4))
+    assert.strictEqual(rowIn(stdout)?.[6], "holds")
+    assert.include(stdout, "## Transitions taken")
+  })
+
+  it("replays a schedule, and refuses one that cannot be", async () => {
+    const replay = (schedule: string, ...format: ReadonlyArray<string>) =>
+      run(["explore", "refused/strict", "--replay", schedule, ...format])
+    assert.include((await replay("P0:call0 P0:read")).stdout, "P0 -> Store: read")
+    assert.match((await replay("P0:call0 P0:read", "--format", "mermaid")).stdout, /^---\ntitle: "refused\/strict"/)
+    const wrong = await replay("P0:nothing")
+    assert.strictEqual(wrong.code, 2)
+    assert.include(wrong.stderr, "P0:nothing cannot happen here; what can: P0:call0")
   })
 })

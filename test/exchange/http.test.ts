@@ -10,7 +10,7 @@ import * as Net from "node:net"
 import * as Tls from "node:tls"
 import { userAgent } from "../../src/exchange/request.ts"
 import type { Outcome } from "../../src/exchange/TokenEndpoint.ts"
-import { selfSigned } from "./certificate.ts"
+import { selfSigned } from "../../src/testing/certificate.ts"
 import {
   answering,
   credential,
@@ -686,7 +686,7 @@ describe("through a proxy", () => {
 
 /** Answers every request with a grant, over TLS with a certificate that is its own authority. */
 const tlsServer = Effect.fnUntraced(function* (host: string, onRequest: (request: string) => void) {
-  const { cert, key } = selfSigned(host)
+  const { cert, key } = selfSigned([host], Date.now())
   const server = Https.createServer({ cert, key }, (request, response) => {
     let body = ""
     request.on("data", (chunk) => (body += chunk))

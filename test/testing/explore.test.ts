@@ -126,5 +126,5 @@ describe("an exploration", () => {
 })
 
 it("every story for the pictures is told to its end, and no invariant is violated in it", () => {
-  for (const plot of plots) assert.isUndefined(tell(plot).violation, plot.file)
+  for (const plot of plots) assert.isUndefined(tell(plot).violation, plot.scenario.name)
 })

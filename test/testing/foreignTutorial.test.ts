@@ -7,6 +7,8 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
 import { Keeper, KeeperLive, MemoryStore } from "../../src/index.ts"
 import * as AuthorizationServer from "../../src/testing/AuthorizationServer.ts"
+import * as Check from "../../src/testing/check.ts"
+import { Counterexample } from "../../src/testing/Counterexample.ts"
 import * as SimulatedEndpoint from "../../src/testing/endpoint.ts"
 import * as Foreign from "../../src/testing/exploreForeign.ts"
 import * as Sequence from "../../src/testing/sequence.ts"
@@ -68,6 +70,18 @@ describe("the tutorial", () => {
     const { found } = await Foreign.shortest(twoProcesses)
     const { story } = await Foreign.replay(twoProcesses, found!.schedule)
     assert.include(Sequence.toText(story), "The whole family is revoked.")
+  })
+
+  it("fails with the story as a test, and again with the schedule that the story names", async () => {
+    const failed = async (checked: Promise<unknown>): Promise<Counterexample> => {
+      const error: unknown = await checked.catch((reason: unknown) => reason)
+      assert.instanceOf(error, Counterexample)
+      return error
+    }
+    const { message, schedule } = await failed(Check.holds(twoProcesses))
+    assert.include(message, "The whole family is revoked.")
+    assert.match(schedule, /^P0:call0 P0:get\/tokens P0:token\/rt-1 /)
+    assert.strictEqual((await failed(Check.replays(twoProcesses, schedule))).schedule, schedule)
   })
 
   it("shows that the same two processes keep the login when they ask Tokenkeep", async () => {

@@ -1,17 +1,18 @@
 /** The two fronts agree: the real adapter over a socket and the simulated endpoint make the same of the same server. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Tls from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as HttpTokenEndpoint from "../../src/exchange/http.ts"
 import type { Outcome } from "../../src/exchange/TokenEndpoint.ts"
 import type { Credential } from "../../src/lifecycle/Credential.ts"
 import * as AuthorizationServer from "../../src/testing/AuthorizationServer.ts"
+import { selfSigned } from "../../src/testing/certificate.ts"
 import * as Endpoint from "../../src/testing/endpoint.ts"
 import * as Fault from "../../src/testing/Fault.ts"
-import { listen } from "../../src/testing/http.ts"
+import { listen, type ListenOptions } from "../../src/testing/http.ts"
 import { bodies, expiresInSpellings, type Overrides } from "../../src/testing/Policy.ts"
 import * as Spellings from "../../src/testing/spellings.ts"
-import { selfSigned } from "../exchange/certificate.ts"
 
 interface Scene {
   readonly name: string
@@ -93,17 +94,35 @@ describe("both fronts", () => {
     )
   }
 
-  it.live("with TLS, by a certificate of one's own", () =>
+  it.live("with TLS, and nobody has told this process to trust it: the refresh token stays here", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const scene = { name: "" }
-        const { server, tokenEndpoint, url } = yield* listen({ tls: selfSigned("127.0.0.1") })
+        const { server, tokenEndpoint, url } = yield* listen({ tls: "selfSigned" })
         assert.match(url, /^https:\/\/127\.0\.0\.1:\d+$/)
         const real = yield* HttpTokenEndpoint.make
-        const outcome = yield* real.exchange(prepare(server, tokenEndpoint, scene, Date.now()), 2_000)
-        // Nobody has told this process to trust it, and the refresh token stays here.
+        const outcome = yield* real.exchange(prepare(server, tokenEndpoint, { name: "" }, Date.now()), 2_000)
         assert.strictEqual(outcome._tag, "NotSent")
         assert.lengthOf(server.presentations(), 0)
+      }),
+    ),
+  )
+
+  it.live.each<{ readonly which: string; readonly tls: ListenOptions["tls"] }>([
+    { which: "made for the run", tls: "selfSigned" },
+    { which: "given", tls: selfSigned(["127.0.0.1"], Date.now()) },
+  ])("with TLS, by a certificate that is $which and trusted", ({ tls }) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { certificate, server, tokenEndpoint } = yield* listen({ tls })
+        const before = Tls.getCACertificates()
+        yield* Effect.acquireRelease(
+          Effect.sync(() => Tls.setDefaultCACertificates([...before, certificate!])),
+          () => Effect.sync(() => Tls.setDefaultCACertificates(before)),
+        )
+        const real = yield* HttpTokenEndpoint.make
+        const outcome = yield* real.exchange(prepare(server, tokenEndpoint, { name: "" }, Date.now()), 10_000)
+        assert.strictEqual(outcome._tag, "Rotated")
+        assert.lengthOf(server.presentations(), 1)
       }),
     ),
   )

@@ -2,6 +2,7 @@ import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
+import * as Https from "node:https"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as GrantDocument from "../../src/interop/GrantDocument.ts"
@@ -82,6 +83,22 @@ describe("tokenkeep testing-server", () => {
     assert.strictEqual(await server.ended, 130)
     assert.strictEqual(server.output.stderr, "tokenkeep: listening; Ctrl-C ends it\n")
     assert.lengthOf(server.output.stdout.split("\n"), 2)
+  })
+
+  it("listens with TLS, and prints what a client has to trust", async () => {
+    const { certificate, import: grant, metadata, token_endpoint, url } = await launch("--https", "--for", "10s").line
+    assert.match(url!, /^https:\/\/127\.0\.0\.1:/)
+    Result.getOrThrow(GrantDocument.toCredential(grant, "test", Date.now()))
+    const get = (ca: string | undefined) =>
+      new Promise((resolve) => {
+        Https.get(metadata!, { ca }, (response) => {
+          let body = ""
+          response.on("data", (chunk) => (body += chunk))
+          response.on("end", () => resolve(JSON.parse(body)))
+        }).on("error", ({ code }: NodeJS.ErrnoException) => resolve(code))
+      })
+    assert.deepInclude(await get(certificate), { issuer: url, token_endpoint })
+    assert.strictEqual(await get(undefined), "DEPTH_ZERO_SELF_SIGNED_CERT")
   })
 
   it("ends by itself, breaking off what is open", async () => {

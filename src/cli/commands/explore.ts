@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Report } from "../../testing/explore.ts"
 import type { Scenario } from "../../testing/Scenario.ts"
+import type { Story } from "../../testing/sequence.ts"
 import { exitCodes } from "../exitCodes.ts"
 import { jsonFlag, paragraphs } from "../params.ts"
 import { Reported } from "../report.ts"
@@ -19,8 +20,13 @@ const load = Effect.promise(() =>
     import("../../testing/scenarios.ts"),
     import("../../testing/sequence.ts"),
     import("../../testing/stories.ts"),
+    import("../../testing/results.ts"),
+    import("../../testing/Counterexample.ts"),
   ]),
 )
+
+/** For each bound and number of switches, when what was found is made shorter. */
+const longestSearchMillis = 60_000
 
 const rate = ({ executions, millis }: Report): string => `${Math.round((executions / Math.max(1, millis)) * 1000)}/s`
 
@@ -59,41 +65,45 @@ export const explore = Command.make(
       Flag.withDescription("Run one schedule again and tell it: the steps that a counterexample names"),
       Flag.optional,
     ),
-    format: Flag.Literals("format", ["text", "mermaid"]).pipe(
-      Flag.withDescription("How a schedule is told (default text)"),
+    story: Flag.Boolean("story").pipe(
+      Flag.withDescription("Tell the stories of models/sequences instead, or the one named"),
+      Flag.withDefault(false),
+      Flag.withoutNegation,
+    ),
+    format: Flag.Literals("format", ["text", "mermaid", "markdown"]).pipe(
+      Flag.withDescription("How it is told; markdown: a table (default text)"),
       Flag.withDefault("text"),
     ),
     json: jsonFlag,
   },
-  Effect.fnUntraced(function* ({ format, json, list, replay, scenario }) {
-    const [Explore, { scenarios }, Sequence, Stories] = yield* load
-    const set = yield* chosen(
-      [...scenarios, ...Stories.plots.map((plot) => plot.scenario)],
-      Option.getOrUndefined(scenario),
-    )
-    if (list) return yield* result(set.map(({ about, name }) => `${name.padEnd(36)}  ${about}`).join("\n"))
-    const tell = (one: Scenario, schedule: ReadonlyArray<string>): string => {
+  Effect.fnUntraced(function* ({ format, json, list, replay, scenario, story }) {
+    const [Explore, { scenarios }, Sequence, { plots, tell: play }, Results, Counterexample] = yield* load
+    const stories = plots.map((plot) => plot.scenario)
+    const set = yield* chosen(story ? stories : [...scenarios, ...stories], Option.getOrUndefined(scenario))
+    if (list) return yield* result(set.map(({ about, name }) => `${name.padEnd(40)}  ${about}`).join("\n"))
+    const told = (one: Story): string =>
+      format === "mermaid" ? Sequence.toMermaid(one).trimEnd() : `${one.title}\n\n${Sequence.toText(one)}`
+    if (story) {
+      const chosenPlots = plots.filter((plot) => set.includes(plot.scenario))
+      return yield* result(chosenPlots.map((plot) => told(play(plot))).join("\n\n"))
+    }
+    const storyOf = (one: Scenario, schedule: ReadonlyArray<string>): Story => {
       const world = Explore.replay(one, schedule)
-      const story = { title: one.name, lines: world.sim.lines ?? [], violation: world.violation() }
-      return format === "mermaid" ? Sequence.toMermaid(story) : Sequence.toText(story)
+      return { title: one.name, lines: world.sim.lines ?? [], violation: world.violation() }
     }
     if (Option.isSome(replay)) {
       const [one] = set
       if (one === undefined || set.length > 1) {
         return yield* new Usage({ message: "--replay: name one scenario. See: tokenkeep explore --list" })
       }
-      const told = yield* Effect.try({
-        try: () =>
-          tell(
-            one,
-            replay.value.split(/\s+/).filter((step) => step !== ""),
-          ),
+      const replayed = yield* Effect.try({
+        try: () => storyOf(one, Counterexample.parseSchedule(replay.value)),
         catch: (error) => new Usage({ message: `--replay: ${(error as Error).message}` }),
       })
-      return yield* result(told)
+      return yield* result(told(replayed))
     }
     let violated = false
-    const reports: Array<unknown> = []
+    const reports: Array<readonly [Scenario, Report]> = []
     for (const one of Option.isSome(scenario) ? set : scenarios) {
       const progress = (report: Report): void => {
         if (process.stderr.isTTY)
@@ -101,16 +111,22 @@ export const explore = Command.make(
       }
       const report = yield* Effect.promise(() => Explore.explore(one, { progress }))
       if (process.stderr.isTTY) process.stderr.write("\r\u001b[K")
-      reports.push({ scenario: one.name, bounds: one.bounds, ...report })
-      if (!json) yield* result(line(one, report))
-      for (const { schedule, violation } of report.found) {
+      reports.push([one, report])
+      if (!json && format !== "markdown") yield* result(line(one, report))
+      for (const first of report.found) {
         violated = true
-        yield* advise(`${one.name}: ${violation.invariant}: ${violation.detail}`)
-        if (!json)
-          yield* result(`${tell(one, schedule)}\n\ntokenkeep explore ${one.name} --replay "${schedule.join(" ")}"`)
+        const { invariant, detail } = first.violation
+        yield* advise(`${one.name}: ${invariant}: ${detail}`)
+        if (json) continue
+        const { found = first } = yield* Effect.promise(() => Explore.shortest(one, { maxMillis: longestSearchMillis }))
+        const again = `tokenkeep explore ${one.name} --replay "${Counterexample.spelled(found.schedule)}"`
+        yield* result(Counterexample.describe(storyOf(one, found.schedule), again))
       }
     }
-    if (json) yield* result(JSON.stringify(reports, null, 2))
+    if (json) {
+      const documents = reports.map(([{ bounds, name }, report]) => ({ scenario: name, bounds, ...report }))
+      yield* result(JSON.stringify(documents, null, 2))
+    } else if (format === "markdown") yield* result(Results.page(reports).trimEnd())
     if (violated) return yield* new Reported({ code: exitCodes.defect })
   }),
 ).pipe(
@@ -118,11 +134,13 @@ export const explore = Command.make(
   Command.withDescription(
     paragraphs(
       "Run the real Keeper in a simulated world in which every choice is tried: who moves next, what the network loses,",
-      "when a process dies. A violated invariant is told step by step, with the line that replays it; exit 1.",
+      "when a process dies. A violated invariant is told step by step, as text and as a Mermaid sequence diagram, with the",
+      "line that replays it; exit 1.",
     ),
   ),
   Command.withExamples([
     { command: "tokenkeep explore two-calls-each/strict" },
-    { command: "tokenkeep explore refused --json", description: "All reuse classes of one scenario" },
+    { command: "tokenkeep explore refused --format markdown", description: "All reuse classes of one scenario" },
+    { command: "tokenkeep explore two-processes-at-expiry --story --format mermaid" },
   ]),
 )

@@ -11,7 +11,7 @@ import type { Listening, ListenOptions } from "../../testing/http.ts"
 import { paths } from "../../testing/metadata.ts"
 import type { Presentation } from "../../testing/Presentation.ts"
 import { deadSpellingNames } from "../../testing/spellings.ts"
-import { durationFlag } from "../params.ts"
+import { durationFlag, paragraphs } from "../params.ts"
 import { advise, result } from "../terminal.ts"
 import { Usage } from "../Usage.ts"
 
@@ -42,7 +42,7 @@ const listen = Effect.fnUntraced(function* (options: ListenOptions) {
 })
 
 /** Everything that a test has to know, in one line. */
-const invitation = ({ resourceUrl, server, tokenEndpoint, url }: Listening, now: number): string =>
+const invitation = ({ certificate, resourceUrl, server, tokenEndpoint, url }: Listening, now: number): string =>
   JSON.stringify({
     url,
     token_endpoint: tokenEndpoint,
@@ -50,6 +50,7 @@ const invitation = ({ resourceUrl, server, tokenEndpoint, url }: Listening, now:
     metadata: `${url}${paths.authorizationServer}`,
     log: `${url}${paths.log}`,
     control: `${url}${paths.control}`,
+    certificate,
     import: grantDocument(server.grant({ resource: resourceUrl }, now), { issuer: url, tokenEndpoint }),
   })
 
@@ -64,6 +65,11 @@ export const testingServer = Command.make(
         () => "a port from 0 to 65535",
       ),
       Flag.withDefault(0),
+    ),
+    https: Flag.Boolean("https").pipe(
+      Flag.withDescription("Listen with TLS, by a certificate made for this run; clients have to be told to trust it"),
+      Flag.withDefault(false),
+      Flag.withoutNegation,
     ),
     reuse: Flag.Literals("reuse", ReuseClass.literals).pipe(
       Flag.withDescription("What it does with a refresh token that is presented again (default strict)"),
@@ -88,10 +94,10 @@ export const testingServer = Command.make(
     ),
     for: durationFlag("for").pipe(Flag.withDescription("End by itself after so long"), Flag.optional),
   },
-  Effect.fnUntraced(function* ({ for: span, grace, lifetime, port, requestsLog, reuse, spelling }) {
+  Effect.fnUntraced(function* ({ for: span, grace, https, lifetime, port, requestsLog, reuse, spelling }) {
     const onPresentation = Option.isSome(requestsLog) ? yield* recorder(requestsLog.value) : undefined
     const policy = { reuse, graceMillis: grace, accessLifetimeMillis: lifetime, dead: spelling }
-    const listening = yield* listen({ port, policy, onPresentation })
+    const listening = yield* listen({ port, policy, onPresentation, tls: https ? "selfSigned" : undefined })
     yield* result(invitation(listening, yield* Clock.currentTimeMillis))
     if (Option.isSome(span)) return yield* Effect.sleep(span.value)
     yield* advise("listening; Ctrl-C ends it")
@@ -100,12 +106,18 @@ export const testingServer = Command.make(
 ).pipe(
   Command.withShortDescription("Run a simulated authorization server"),
   Command.withDescription(
-    "Run a simulated authorization server on loopback, for tests of any client in any language. It prints one line of " +
-      "JSON: its addresses, and in `import` a grant as tokenkeep import reads it. POST /control changes what it does " +
-      "next, GET /log tells what was presented.",
+    paragraphs(
+      "Run a simulated authorization server on loopback, for tests of any client in any language. It prints one line of",
+      "JSON: its addresses, in `import` a grant as tokenkeep import reads it, and with --https in `certificate` what a",
+      "client has to trust. POST /control changes what it does next, GET /log tells what was presented.",
+    ),
   ),
   Command.withExamples([
     { command: "tokenkeep testing-server --reuse fork --grace 30s --spelling openai > server.json &" },
+    {
+      command: "jq -r .certificate server.json > ca.pem && NODE_EXTRA_CA_CERTS=ca.pem npm test",
+      description: "With --https: curl takes --cacert, Go and Python SSL_CERT_FILE",
+    },
     { command: "jq .import server.json | tokenkeep import - --name test", description: "A grant to play with" },
   ]),
 )
