@@ -23,6 +23,9 @@ const tell = Effect.fnUntraced(function* (cause: Cause.Cause<CommandError>) {
   return yield* new Reported({ code: report.code })
 })
 
+/** A failure of a command that needs no Keeper, told like any other. */
+export const told = <A, R>(command: Effect.Effect<A, CommandError, R>) => Effect.catchCause(command, tell)
+
 export const withKeeper =
   (options: { readonly callerDeadlineMillis?: number | undefined } = {}) =>
   <A>(command: Effect.Effect<A, CommandError, Keeper>): Effect.Effect<A, CommandError> =>

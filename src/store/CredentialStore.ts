@@ -26,7 +26,17 @@ export interface Swapped {
 
 /** The store cannot be used. Nothing was overwritten. `message` says in which file and what to do. */
 export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
-  reason: Schema.Literals(["missing", "notOurs", "readOnly", "full", "corrupt", "newerSchema", "busy", "other"]),
+  reason: Schema.Literals([
+    "missing",
+    "notOurs",
+    "readOnly",
+    "full",
+    "corrupt",
+    "newerSchema",
+    "sealed",
+    "busy",
+    "other",
+  ]),
   path: Schema.String,
   message: Schema.String,
 }) {}

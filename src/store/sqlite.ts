@@ -5,6 +5,7 @@
  *
  * - A change is one `BEGIN IMMEDIATE` transaction that reads, decides by `Change.apply` and writes, and is on the disk
  *   before it is answered. Whatever fails in it, nothing was written.
+ * - Once the file is sealed, no record is written in clear, whoever sealed it.
  * - A record that cannot be understood is never written over, except by `remove`, which a person asked for.
  * - Nothing is written to a file that its path no longer leads to, nor to a schema newer than this code.
  * - No call sleeps in the event loop for longer than a commit takes: the wait for a lock is a fiber's.
@@ -26,6 +27,7 @@ import type { StoreUnavailable } from "./CredentialStore.ts"
 import { CredentialStore } from "./CredentialStore.ts"
 import * as Failure from "./sqliteFailure.ts"
 import * as File from "./sqliteFile.ts"
+import { sealingOf } from "./sqliteSeal.ts"
 import { watch } from "./sqliteWatch.ts"
 
 export interface Options {
@@ -101,9 +103,11 @@ export const make = Effect.fnUntraced(function* ({
   }
   const cursors = new Set([opened])
 
+  const sealing = yield* attempt(file, () => sealingOf(database, file))
+
   const understand = (name: string, row: Row | undefined): Credential.Credential | undefined => {
     if (row === undefined || row.record === null) return undefined
-    const decoded = Credential.decode(row.record)
+    const decoded = Credential.decode(sealing.open(name, row.record))
     if (Result.isSuccess(decoded) && decoded.success.generation === row.generation) return decoded.success
     // Not damaged, if a newer tokenkeep has changed the schema under this connection.
     File.assertKnownVersion(database, file)
@@ -162,7 +166,7 @@ export const make = Effect.fnUntraced(function* ({
           const current = understand(name, row)
           const next = Change.apply(current, row?.generation ?? 0, wanted)
           if (next === undefined) return { applied: false, credential: current }
-          write(name, next.generation, Credential.encode(next))
+          write(name, next.generation, sealing.close(name, Credential.encode(next)))
           append(name, lines)
           return { applied: true, credential: next }
         }),

@@ -85,6 +85,39 @@ export const corruptRecord = (file: string, name: string): StoreUnavailable =>
       `tokenkeep logout ${word(name)} && tokenkeep login ${word(name)}`,
   )
 
+export const keyMissing = (file: string, place: string): StoreUnavailable =>
+  unavailable(
+    "sealed",
+    file,
+    `The records of ${file} are sealed, and their key is not in ${place}. Nothing was changed. Put the key back; if it ` +
+      `is lost, the tokens are too: set the store aside and sign in again: ${setAside(file)}`,
+  )
+
+export const wrongKey = (file: string, place: string): StoreUnavailable =>
+  unavailable(
+    "sealed",
+    file,
+    `The records of ${file} are sealed, and the key in ${place} is another one. Nothing was changed. Put the right key ` +
+      `there; if it is lost, the tokens are too: set the store aside and sign in again: ${setAside(file)}`,
+  )
+
+export const keyUnreadable = (file: string, place: string, cause: string): StoreUnavailable =>
+  unavailable(
+    "sealed",
+    file,
+    `The key for ${file} in ${place} cannot be used (${cause}). Nothing was changed. Make it accessible, or keep the ` +
+      `key in a file: tokenkeep seal --key-file FILE`,
+  )
+
+export const noKeyring = (file: string): StoreUnavailable =>
+  unavailable(
+    "sealed",
+    file,
+    `The key for ${file} belongs in the system's keyring, and the package that reaches it is not installed. Nothing was ` +
+      `changed. Install it where tokenkeep is: npm install @napi-rs/keyring, or keep the key in a file: ` +
+      `tokenkeep seal --key-file FILE`,
+  )
+
 export const noLog = (file: string): StoreUnavailable =>
   unavailable(
     "other",
@@ -114,6 +147,7 @@ const messages: { readonly [K in Reason]: (file: string, cause: string) => strin
   corrupt: (file, cause) =>
     `${file} is damaged (${cause}). Nothing was overwritten. Move the file aside and sign in again: ${setAside(file)}`,
   newerSchema: (file, cause) => `${file} is newer than this tokenkeep (${cause}). ${upgrade}`,
+  sealed: (file, cause) => `The records of ${file} are sealed and cannot be read (${cause}). Nothing was changed.`,
   busy: (file, cause) =>
     `Another process keeps ${file} locked (${cause}). Nothing was changed. See which, and try again: ` +
     `fuser -v ${word(file)}`,

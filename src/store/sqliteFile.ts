@@ -30,7 +30,8 @@ const migrations: ReadonlyArray<string> = [
    CREATE UNIQUE INDEX credentials_sequence ON credentials (sequence);`,
   // Records may hold an answer beside their ticket, alternates and a pace from here on.
   `CREATE TABLE history (id INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, line TEXT NOT NULL) STRICT;
-   CREATE INDEX history_name ON history (name, id);`,
+   CREATE INDEX history_name ON history (name, id);
+   CREATE TABLE seal (kind TEXT NOT NULL, place TEXT NOT NULL, key TEXT NOT NULL) STRICT;`,
 ]
 
 /**
