@@ -9,45 +9,26 @@
  *   network, a laptop asleep) one of its own. Time moves for free only when nothing else can happen.
  * - When all is quiet the epilogue asks once more, after the token's end, in a fresh process: is the login still there?
  */
-import type { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
-import type { Handle } from "../keeper/Keeper.ts"
-import { apply } from "../lifecycle/Change.ts"
 import { forgivesReuse } from "../lifecycle/Credential.ts"
-import { decide } from "../lifecycle/machine.ts"
-import type { CredentialStore } from "../store/CredentialStore.ts"
 import type { Access, Explorable } from "./explore.ts"
+import { Lives } from "./Life.ts"
 import { type Invariant, Monitor, type Violation } from "./Monitor.ts"
-import { remembered } from "./remembered.ts"
+import { type Parts, realParts } from "./Parts.ts"
+import type { Moment } from "./Program.ts"
 import type { Bounds, Scenario } from "./Scenario.ts"
 import * as Sim from "./Simulation.ts"
-import { WorldFaults } from "./WorldFaults.ts"
+import { pauseMillis, WorldFaults } from "./WorldFaults.ts"
 import { WorldNetwork } from "./WorldNetwork.ts"
 import { epilogueName, type Member, WorldProcesses } from "./WorldProcesses.ts"
 import * as WorldServer from "./WorldServer.ts"
 import { WorldStore } from "./WorldStore.ts"
 
-/** What a test may put in the place of a part, to see whether the explorer notices. Production uses the defaults. */
-export interface Parts {
-  readonly decide: typeof decide
-  readonly apply: typeof apply
-  readonly keeper: (keeper: Handle, world: World, process: Sim.Process) => Handle
-  readonly store: (store: CredentialStore["Service"], process: Sim.Process) => CredentialStore["Service"]
-  readonly endpoint: (endpoint: TokenEndpoint["Service"], process: Sim.Process) => TokenEndpoint["Service"]
-}
-
-const decideOnce = remembered(decide)
-export const realParts: Parts = {
-  decide: decideOnce,
-  apply,
-  keeper: (keeper) => keeper,
-  store: (store) => store,
-  endpoint: (endpoint) => endpoint,
-}
-
 export interface WorldOptions extends Bounds {
   /** Keep the lines of the trace. */
   readonly record?: boolean
   readonly parts?: Parts
+  /** What programs have done in other worlds of the same parts. */
+  readonly lives?: Lives | undefined
   /** Only these are watched; all when absent. */
   readonly watched?: ReadonlySet<Invariant> | undefined
 }
@@ -57,7 +38,7 @@ export class World implements Explorable {
   readonly sim: Sim.Simulation
   readonly monitor: Monitor
   readonly scenario: Scenario
-  readonly parts: Parts
+  readonly lives: Lives
   readonly server: WorldServer.WorldServer
   readonly store: WorldStore
   readonly network: WorldNetwork
@@ -76,7 +57,7 @@ export class World implements Explorable {
 
   constructor(scenario: Scenario, options: WorldOptions) {
     this.scenario = scenario
-    this.parts = options.parts ?? realParts
+    this.lives = options.lives ?? new Lives(options.parts ?? realParts)
     this.sim = new Sim.Simulation(options.record ?? false)
     this.faultsLeft = options.faults
     this.stallsLeft = options.stalls
@@ -97,6 +78,12 @@ export class World implements Explorable {
       const refused = calls.map((call) => call === "refused")
       this.processes.spawn(index, `P${index}`, host ?? "h1", skewMillis ?? 0, refused)
     }
+  }
+
+  /** For hosts' clocks: a pause moves the one that tells the time. */
+  get moment(): Moment {
+    const { now } = this.sim
+    return { now, uptime: now - pauseMillis * (this.happened["pause"] ?? 0) }
   }
 
   count(what: string): void {
@@ -238,7 +225,7 @@ export class World implements Explorable {
     const { calls, process, started } = member
     if (!process.alive) return "dead"
     const isBusy = process.pending.length > 0 || process.sleepers.length > 0
-    if (!isBusy && started === calls.length && calls.every(({ fiber }) => fiber === undefined)) return "over"
+    if (!isBusy && started === calls.length && calls.every(({ isWaiting }) => !isWaiting)) return "over"
     return this.scenario.memory === "history" ? process.history : this.processes.memory(member)
   }
 

@@ -12,20 +12,30 @@
  *   out, not explored.
  * - Cut short, the result is `incomplete`, never `holds`.
  */
+import { Lives } from "./Life.ts"
 import type { Violation } from "./Monitor.ts"
+import { type Parts, realParts } from "./Parts.ts"
 import type { Bounds, Scenario } from "./Scenario.ts"
 import { type Action, Everything } from "./Simulation.ts"
-import { type Parts, World } from "./World.ts"
+import { World } from "./World.ts"
 
 export interface Reductions {
   readonly sleepSets: boolean
   readonly stateHash: boolean
   readonly symmetry: boolean
   readonly ample: boolean
+  /** What a real program has done once is remembered. */
+  readonly lives: boolean
 }
 
-export const allReductions: Reductions = { sleepSets: true, stateHash: true, symmetry: true, ample: true }
-export const noReductions: Reductions = { sleepSets: false, stateHash: false, symmetry: false, ample: false }
+export const allReductions: Reductions = { sleepSets: true, stateHash: true, symmetry: true, ample: true, lives: true }
+export const noReductions: Reductions = {
+  sleepSets: false,
+  stateHash: false,
+  symmetry: false,
+  ample: false,
+  lives: false,
+}
 
 /**
  * What can be explored: something that offers steps, takes one, and can be made again from the start. A step may be a
@@ -135,7 +145,8 @@ export const explore = (scenario: Scenario, options: Options = {}): Promise<Repo
   const watched = scenario.watched && new Set(scenario.watched)
   const alike = scenario.processes.every(({ host, skewMillis }) => host === undefined && skewMillis === undefined)
   const reductions = options.reductions ?? allReductions
-  return exploreWith(() => new World(scenario, { ...bounds, ...(parts && { parts }), watched }), {
+  const lives = reductions.lives ? new Lives(parts ?? realParts) : undefined
+  return exploreWith(() => new World(scenario, { ...bounds, ...(parts && { parts }), lives, watched }), {
     ...options,
     reductions: { ...reductions, symmetry: reductions.symmetry && alike },
   })

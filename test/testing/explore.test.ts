@@ -4,7 +4,7 @@ import { allReductions, explore, noReductions, type Reductions, replay, shortest
 import { alike, type Scenario, scenario } from "../../src/testing/Scenario.ts"
 import { toMermaid, toText } from "../../src/testing/sequence.ts"
 import { plots, tell } from "../../src/testing/stories.ts"
-import { realParts } from "../../src/testing/World.ts"
+import { realParts } from "../../src/testing/Parts.ts"
 
 const two = scenario({ name: "two", about: "", processes: alike(2, "token"), epilogue: false })
 const one = scenario({

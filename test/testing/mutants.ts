@@ -22,7 +22,7 @@ import type { Invariant } from "../../src/testing/Monitor.ts"
 import { remembered } from "../../src/testing/remembered.ts"
 import { alike, type Scenario, scenario } from "../../src/testing/Scenario.ts"
 import type { Process } from "../../src/testing/Simulation.ts"
-import { type Parts, realParts, type World } from "../../src/testing/World.ts"
+import { type Clocks, type Parts, realParts } from "../../src/testing/Parts.ts"
 
 export interface Mutant {
   readonly name: string
@@ -132,10 +132,9 @@ const abortOf = (process: Process): Deferred.Deferred<void> => {
 }
 
 /** A token at hand, with a timer in the place of its expiry. */
-const countingDown = (keeper: Handle, world: World): Handle => {
+const countingDown = (keeper: Handle, { now, uptime }: Clocks): Handle => {
   let kept: Access | undefined
   let end = 0
-  const uptime = () => world.sim.now - 600_000 * (world.happened["pause"] ?? 0)
   return {
     ...keeper,
     access: (options) =>
@@ -144,7 +143,7 @@ const countingDown = (keeper: Handle, world: World): Handle => {
           ? Effect.succeed(kept)
           : Effect.map(keeper.access(options), (access) => {
               kept = access
-              end = uptime() + ((access.expiresAt ?? world.sim.now) - world.sim.now)
+              end = uptime() + ((access.expiresAt ?? now()) - now())
               return access
             }),
       ),
