@@ -46,6 +46,8 @@ export interface Operation {
   readonly kind: string
   /** How its process calls it. */
   readonly number?: number
+  /** What it asks for, in its program's words. */
+  readonly request?: unknown
   /** All that the rest of the program will make of the answer, beyond what the process remembers anyway. */
   readonly detail: () => string
   readonly enabled: () => boolean
@@ -106,6 +108,15 @@ export class Process {
 
   get history(): string {
     return `${this.#first}.${this.#second}`
+  }
+
+  /** The same once more, as far as it has come; what it asks for and its sleepers are its owner's to bring along. */
+  copy(): Process {
+    const next = new Process(this.index, this.name, this.host, this.skewMillis)
+    next.operations = this.operations
+    next.#first = this.#first
+    next.#second = this.#second
+    return next
   }
 
   /** SIGKILL: nothing of it runs any more, finalizers included. */

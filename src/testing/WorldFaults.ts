@@ -26,6 +26,7 @@ export class WorldFaults {
       const happens = (): void => {
         this.#world.faultsLeft--
         this.#world.count(kind)
+        this.#world.faulted[kind] = (this.#world.faulted[kind] ?? 0) + 1
         sim.wrote |= Sim.Budget
         run()
       }
@@ -36,7 +37,7 @@ export class WorldFaults {
   }
 
   #offer(kind: Fault, others: ReadonlyArray<Sim.Action>, add: AddFault): void {
-    const { happened, network, processes, server, store } = this.#world
+    const { faulted, network, processes, server, store } = this.#world
     switch (kind) {
       case "crash":
         for (const member of processes.members) {
@@ -61,7 +62,7 @@ export class WorldFaults {
         if (!store.isDown) this.#everywhere(kind, "Store", add, () => store.fillDisk())
         return
       case "signIn":
-        if (happened["signIn"] === undefined) this.#everywhere(kind, "Person", add, () => this.#signIn())
+        if (faulted.signIn === undefined) this.#everywhere(kind, "Person", add, () => this.#signIn())
         return
       case "signOut":
         if (store.stored !== undefined) this.#everywhere(kind, "Person", add, () => store.signOut())

@@ -52,10 +52,30 @@ export class WorldNetwork {
     this.#world = world
   }
 
+  /** What is under way in the world that this one is a fork of is under way here too. */
+  goOnFrom(origin: WorldNetwork, twin: (member: Member) => Member): void {
+    const { monitor } = this.#world
+    const { monitor: books } = origin.#world
+    const messages = new Map<Message, Message>()
+    for (const message of new Set([...origin.messages, ...origin.#awaited])) {
+      const member = twin(message.member)
+      messages.set(message, {
+        ...message,
+        member,
+        process: member.process,
+        presentation: monitor.twin(books, message.presentation),
+        rotation: message.rotation && monitor.rotations[books.rotations.indexOf(message.rotation)],
+      })
+    }
+    this.messages = origin.messages.map((message) => messages.get(message)!)
+    this.#awaited = origin.#awaited.map((message) => messages.get(message)!)
+  }
+
   // ------------------------------------------------------------------ an exchange
 
   /** What `member` is about to send, as a step that it can take. */
-  send(member: Member, number: number, { credential, since, until }: Send): Sim.Operation {
+  send(member: Member, number: number, request: Send): Sim.Operation {
+    const { credential, since, until } = request
     const { processes, sim } = this.#world
     const { process } = member
     const token = Redacted.value(credential.tokens.refreshToken!)
@@ -63,6 +83,7 @@ export class WorldNetwork {
       id: `${process.name}:send`,
       kind: "send",
       number,
+      request,
       detail: () => `${token}@${until}`,
       // A process that wakes after its deadline runs its timers first: the request never leaves.
       enabled: () => sim.now < until,
@@ -141,6 +162,7 @@ export class WorldNetwork {
     sim.wrote |= Sim.own(process.index) | Sim.network(process.index) | Sim.Ghost
     sim.read |= Sim.Time
     this.#take(message)
+    this.#awaited = this.#awaited.filter((sent) => sent !== message)
     presentation.outcome = answer.granted !== undefined || answer.unsure ? "told" : answer.dead ? "dead" : "harmless"
     if (answer.unsure) monitor.forgotten(presentation)
     if (answer.granted !== undefined && (rotation?.fate === "answering" || rotation?.fate === "lost")) {

@@ -12,7 +12,7 @@ import * as Redacted from "effect/Redacted"
 import type { Access } from "../keeper/Keeper.ts"
 import type { Holder } from "../lifecycle/Credential.ts"
 import type { Life } from "./Life.ts"
-import type { Deed, Happening } from "./Program.ts"
+import type { Deed, Happening, Request } from "./Program.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
 import * as Judge from "./worldJudge.ts"
@@ -50,7 +50,7 @@ export class WorldProcesses {
 
   /** `refused`: of each call, whether it is made because the first access token was refused. */
   spawn(index: number, name: string, host: string, skewMillis: number, refused: ReadonlyArray<boolean>): void {
-    const { lives, moment, scenario, server, sim } = this.#world
+    const { lives, moment, scenario, server } = this.#world
     const process = new Sim.Process(index, name, host, skewMillis)
     const tokens = refused.map((isRefused) => (isRefused ? server.first.accessToken : undefined))
     const options = {
@@ -66,13 +66,58 @@ export class WorldProcesses {
     }
     const life = lives.begin({ name, index, host, skewMillis, refused: tokens, options }, moment)
     const calls = tokens.map((token, call) => ({ index: call, refused: token, isWaiting: false, done: undefined }))
-    const isGone = (holder: Holder): boolean => {
-      sim.read |= Sim.Alive
-      return this.isGone(holder, host)
-    }
-    const member: Member = { process, life, calls, started: 0, isGone }
+    const member = this.#member(process, life, calls, 0)
     this.members[index] = member
     for (const deed of life.deeds) this.#does(member, deed)
+  }
+
+  /** Everybody in the world that this one is a fork of is here too, and has come as far. */
+  goOnFrom({ members }: WorldProcesses): void {
+    for (const { calls, life, process, started } of members) {
+      this.members.push(this.#again(process, calls, life, started))
+    }
+  }
+
+  /** What is dead stays as it is. */
+  #again(from: Sim.Process, calls: ReadonlyArray<Call>, life: Life, started: number): Member {
+    const process = from.alive ? from.copy() : from
+    const member = this.#member(
+      process,
+      life,
+      calls.map((call) => ({ ...call })),
+      started,
+    )
+    if (!from.alive) return member
+    for (const { id, number, request } of from.pending) {
+      process.pending.push(this.#offer(member, number!, request as Request, id))
+    }
+    for (const { deadline, number } of from.sleepers) process.sleepers.push(this.#sleeper(member, number!, deadline))
+    return member
+  }
+
+  #member(process: Sim.Process, life: Life, calls: Array<Call>, started: number): Member {
+    const { sim } = this.#world
+    const isGone = (holder: Holder): boolean => {
+      sim.read |= Sim.Alive
+      return this.isGone(holder, process.host)
+    }
+    return { process, life, calls, started, isGone }
+  }
+
+  #offer(member: Member, number: number, request: Request, id?: string): Sim.Operation {
+    const { network, store } = this.#world
+    return request._tag === "Send" ? network.send(member, number, request) : store.offer(member, number, request, id)
+  }
+
+  #sleeper(member: Member, number: number, deadline: number): Sim.Sleeper {
+    const wake = (): void =>
+      this.happens(
+        member,
+        `w${number}`,
+        () => ({ _tag: "Woke", number }),
+        () => `wakes${deadline}`,
+      )
+    return { number, deadline, wake }
   }
 
   /**
@@ -90,15 +135,13 @@ export class WorldProcesses {
   }
 
   #does(member: Member, deed: Deed): void {
-    const { network, sim, store } = this.#world
+    const { network, sim } = this.#world
     const { process } = member
     switch (deed._tag) {
       case "Asks": {
         const { number, request } = deed
         process.operations++
-        const operation =
-          request._tag === "Send" ? network.send(member, number, request) : store.offer(member, number, request)
-        process.pending.push(operation)
+        process.pending.push(this.#offer(member, number, request))
         return
       }
       case "Leaves": {
@@ -110,14 +153,7 @@ export class WorldProcesses {
       case "Sleeps": {
         const { deadline, number } = deed
         process.operations++
-        const wake = (): void =>
-          this.happens(
-            member,
-            `w${number}`,
-            () => ({ _tag: "Woke", number }),
-            () => `wakes${deadline}`,
-          )
-        process.sleepers.push({ number, deadline, wake })
+        process.sleepers.push(this.#sleeper(member, number, deadline))
         return
       }
       case "StaysUp": {

@@ -24,6 +24,8 @@ const down = new StoreUnavailable({ reason: "full", path: "keep.db", message: "k
 const readTouches = Sim.Store | Sim.Time
 const changeTouches = readTouches | Sim.Server | Sim.Ghost
 
+type StoreRequest = Exclude<Request, { readonly _tag: "Send" }>
+
 interface Answer {
   /** Tells it from all other answers that could be given now. */
   readonly name: string
@@ -45,12 +47,13 @@ export class WorldStore {
   downUntil = 0
   readonly #world: World
 
-  constructor(world: World, grant: Grant, expiresAt: number) {
+  constructor(world: World, stored: Credential | undefined) {
     this.#world = world
-    this.stored = world.lives.same(this.#credential(grant, expiresAt))
+    this.stored = stored
   }
 
-  #credential(grant: Grant, expiresAt: number): Credential {
+  /** What a sign-in leaves. */
+  credential(grant: Grant, expiresAt: number): Credential {
     const { believed, server } = this.#world.scenario
     const { accessLifetimeMillis: lifetimeMillis, graceMillis, reuse } = this.#world.server.policy
     return {
@@ -72,20 +75,28 @@ export class WorldStore {
     }
   }
 
+  fork(world: World): WorldStore {
+    const next = new WorldStore(world, this.stored)
+    next.newest = this.newest
+    next.downUntil = this.downUntil
+    return next
+  }
+
   get isDown(): boolean {
     return this.#world.sim.now < this.downUntil
   }
 
   /** What `member` asks of the store, as a step that it can take. */
-  offer(member: Member, number: number, request: Exclude<Request, { readonly _tag: "Send" }>): Sim.Operation {
+  offer(member: Member, number: number, request: StoreRequest, id?: string): Sim.Operation {
     const { processes, sim } = this.#world
     const { process } = member
     const isRead = request._tag === "Read"
     const kind = isRead ? "read" : request.change._tag.toLowerCase()
     const operation: Sim.Operation = {
-      id: nameOf(process, kind),
+      id: id ?? nameOf(process, kind),
       kind,
       number,
+      request,
       detail: () => (isRead ? request.caller : this.#changeDigest(request.change)),
       enabled: () => true,
       run: () => {
@@ -156,7 +167,7 @@ export class WorldStore {
   /** A person signs in again: a write that asks nothing. */
   signIn(grant: Grant): void {
     const { lives, server, sim } = this.#world
-    const { generation: _, ...credential } = this.#credential(grant, sim.now + server.policy.accessLifetimeMillis)
+    const { generation: _, ...credential } = this.credential(grant, sim.now + server.policy.accessLifetimeMillis)
     const next = apply(this.stored, this.newest, { _tag: "Put", credential })!
     this.stored = lives.same(next)
     this.newest = next.generation

@@ -26,15 +26,25 @@ export interface Reductions {
   readonly ample: boolean
   /** What a real program has done once is remembered. */
   readonly lives: boolean
+  /** A branch goes on from a copy of the world, where the world can be copied, instead of from the start. */
+  readonly forks: boolean
 }
 
-export const allReductions: Reductions = { sleepSets: true, stateHash: true, symmetry: true, ample: true, lives: true }
+export const allReductions: Reductions = {
+  sleepSets: true,
+  stateHash: true,
+  symmetry: true,
+  ample: true,
+  lives: true,
+  forks: true,
+}
 export const noReductions: Reductions = {
   sleepSets: false,
   stateHash: false,
   symmetry: false,
   ample: false,
   lives: false,
+  forks: false,
 }
 
 /**
@@ -55,8 +65,10 @@ export interface Explorable {
   readonly canonical: (id: string) => string
   /** The index of an action that needs no alternatives, or -1. */
   readonly ample: (actions: ReadonlyArray<Action>) => number
-  /** What happened how often. */
+  /** What happened how often, since it was made or forked. */
   readonly happened: Readonly<Record<string, number>>
+  /** The same once more, so that each can go its own way; what cannot be forked is made again and brought there. */
+  readonly fork?: (() => Explorable) | undefined
 }
 
 export interface ExploreOptions {
@@ -105,6 +117,8 @@ interface Node {
   readonly done: Array<readonly [string, Access]>
   readonly last: number
   readonly used: number
+  /** The world as it was here, where it can be forked. */
+  world: Explorable | undefined
   read: number
   wrote: number
 }
@@ -161,7 +175,9 @@ export const exploreWith = async (
   const preemptions = options.preemptions ?? Infinity
   const bounded = Number.isFinite(preemptions)
   const chosen = options.reductions ?? allReductions
-  const { ample, sleepSets, stateHash, symmetry } = bounded ? { ...noReductions, stateHash: chosen.stateHash } : chosen
+  const { ample, forks, sleepSets, stateHash, symmetry } = bounded
+    ? { ...chosen, ample: false, sleepSets: false, symmetry: false }
+    : chosen
   const seen = new Map<number, Set<string> | number | true>()
   const stack: Array<Node> = []
   const found: Array<Found> = []
@@ -194,13 +210,15 @@ export const exploreWith = async (
   const stackTraceLimit = Error.stackTraceLimit
   Error.stackTraceLimit = 0
   for (;;) {
-    const making = make()
+    const from = stack.at(-1)
+    const isLast = from !== undefined && from.position === from.order.length - 1
+    const making = from?.world === undefined ? make() : isLast ? from.world : from.world.fork!()
     const world = making instanceof Promise ? await making : making
     executions++
     let sleep: Map<string, Access> = new Map()
     let last = -2
     let used = 0
-    for (let depth = 0; ; depth++) {
+    for (let depth = from?.world === undefined ? 0 : stack.length - 1; ; depth++) {
       const actions = world.enabled()
       let node = stack[depth]
       if (node === undefined) {
@@ -254,6 +272,7 @@ export const exploreWith = async (
           done: [],
           last,
           used,
+          world: forks && choices.length > 1 ? world.fork?.() : undefined,
           read: 0,
           wrote: 0,
         }
