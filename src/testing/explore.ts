@@ -16,6 +16,7 @@ import { Lives } from "./Life.ts"
 import type { Violation } from "./Monitor.ts"
 import { type Parts, realParts } from "./Parts.ts"
 import type { Bounds, Scenario } from "./Scenario.ts"
+import { fingerprint, SeenStates } from "./SeenStates.ts"
 import { type Action, Everything } from "./Simulation.ts"
 import { World } from "./World.ts"
 
@@ -83,6 +84,8 @@ export interface ExploreOptions {
   readonly progress?: ((report: Report) => void) | undefined
   /** Collects the keys of final states, for comparing reductions. */
   readonly finals?: Set<string> | undefined
+  /** Where the states go that have been seen: for whoever wants to weigh them. */
+  readonly seen?: SeenStates | undefined
 }
 
 export interface Options extends ExploreOptions {
@@ -126,20 +129,6 @@ interface Node {
 /** Bits of `Simulation`. */
 export type Access = readonly [read: number, wrote: number]
 
-/** A 53-bit fingerprint instead of the state's text: 40 bytes a state instead of kilobytes. */
-const fingerprint = (text: string): number => {
-  let a = 0xdeadbeef | 0
-  let b = 0x41c6ce57 | 0
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    a = Math.imul(a ^ code, 0x9e3779b1)
-    b = Math.imul(b ^ code, 0x5f356495)
-  }
-  a = Math.imul(a ^ (a >>> 16), 0x85ebca6b) ^ Math.imul(b ^ (b >>> 13), 0xc2b2ae35)
-  b = Math.imul(b ^ (b >>> 16), 0x85ebca6b) ^ Math.imul(a ^ (a >>> 13), 0xc2b2ae35)
-  return (b & 0x1fffff) * 4294967296 + (a >>> 0)
-}
-
 const independent = (access: Access, read: number, wrote: number): boolean =>
   wrote !== Everything && access[1] !== Everything && (access[1] & (read | wrote)) === 0 && (wrote & access[0]) === 0
 
@@ -178,7 +167,7 @@ export const exploreWith = async (
   const { ample, forks, sleepSets, stateHash, symmetry } = bounded
     ? { ...chosen, ample: false, sleepSets: false, symmetry: false }
     : chosen
-  const seen = new Map<number, Set<string> | number | true>()
+  const seen = options.seen ?? new SeenStates()
   const stack: Array<Node> = []
   const found: Array<Found> = []
   const foundAlready = new Set<string>()
@@ -232,18 +221,20 @@ export const exploreWith = async (
         if (stateHash) {
           const key = fingerprint(world.key(symmetry, bounded ? last : -3))
           const known = seen.get(key)
-          const names = (ids: Iterable<string>): Set<string> =>
-            new Set(symmetry ? [...ids].map((id) => world.canonical(id)) : ids)
-          if (known === undefined) seen.set(key, sleepSets ? names(sleep.keys()) : bounded ? preemptions - used : true)
-          else if (known instanceof Set) {
+          const left = bounded ? preemptions - used : 0
+          if (sleepSets) {
+            const asleep = new Set<string>()
+            for (const id of sleep.keys()) asleep.add(symmetry ? world.canonical(id) : id)
             // What slept then and does not sleep now has never been tried from here.
-            const asleep = names(sleep.keys())
-            const awake = [...known].filter((id) => !asleep.has(id))
-            if (awake.length === 0) break
-            only = new Set(awake)
-            for (const id of awake) known.delete(id)
-          } else if (known === true || known >= preemptions - used) break
-          else seen.set(key, preemptions - used)
+            const slept = known === undefined ? asleep : seen.combination(known)
+            const awake = new Set([...slept].filter((id) => !asleep.has(id)))
+            if (known !== undefined && awake.size === 0) break
+            seen.set(key, seen.numberOf(awake.size === 0 ? slept : new Set([...slept].filter((id) => asleep.has(id)))))
+            if (known !== undefined) only = awake
+          } else {
+            if (known !== undefined && known >= left) break
+            seen.set(key, left)
+          }
         }
         if (actions.length === 0) {
           ends++
