@@ -5,7 +5,8 @@
  *
  * - A program is a function of its birth and of what happens to it. Where the same happens again, what it did is read off
  *   instead of being done again: an exploration meets the same few thousand lives in millions of orders.
- * - A branch not yet known is lived by a real program, brought there by living its life from the start.
+ * - A branch not yet known is lived by a real program, brought there by living its life from the start. That is compared
+ *   with what it did the first time: a program that is not deterministic is found out, not remembered.
  * - What a program asks of the world within a step, whether another process is gone, is part of what happens to it.
  */
 import * as Redacted from "effect/Redacted"
@@ -44,10 +45,6 @@ export class Lives {
   readonly #numbers = new WeakMap<object, number>()
   readonly #known = new Map<string, object>()
   readonly #applied = new WeakMap<object, Map<string, Credential | undefined>>()
-  /** How many steps real programs have made. */
-  steps = 0
-  /** How many moments of lives are known. */
-  moments = 0
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -80,7 +77,6 @@ export class Lives {
     const program = this.#programAt(life)
     const sightings: Array<Sighting> = []
     const happens = happening()
-    this.steps++
     const deeds = program.happens(happens, moment, (holder) => {
       const sighting = { holder, isGone: isGone(holder) }
       sightings.push(sighting)
@@ -101,7 +97,6 @@ export class Lives {
   }
 
   #moment(program: Program, life: Omit<Life, "state" | "atHand" | "branches">): Life {
-    this.moments++
     return { ...life, state: program.state, atHand: program.atHand, branches: new Map() }
   }
 
@@ -113,10 +108,12 @@ export class Lives {
     for (; root.before !== undefined; root = root.before) path.push(root)
     const program = new Program(root.birth, this.#parts, root.moment)
     program.done()
-    for (const { happening, moment, sightings } of path.toReversed()) {
+    for (const { deeds, happening, moment, sightings } of path.toReversed()) {
       let next = 0
-      this.steps++
-      program.happens(happening!, moment, () => sightings[next++]!.isGone)
+      const again = program.happens(happening!, moment, () => sightings[next++]?.isGone ?? false)
+      if (outline(again) !== outline(deeds) || next !== sightings.length) {
+        throw new Error(`not deterministic: ${outline(again)} in the place of ${outline(deeds)}`)
+      }
     }
     return program
   }
@@ -151,6 +148,15 @@ export class Lives {
     return value === undefined ? 0 : this.#numbers.get(value)!
   }
 }
+
+/** What can be told of deeds without looking into them. */
+const outline = (deeds: ReadonlyArray<Deed>): string =>
+  deeds
+    .map((deed) => {
+      const what = deed._tag === "Asks" ? deed.request._tag : deed._tag === "Decides" ? deed.event.type : ""
+      return `${deed._tag}${"number" in deed ? deed.number : ""}${what}`
+    })
+    .join(" ")
 
 /** Secrets count, and "never" is no "null". */
 function revealed(this: Record<string, unknown>, key: string, written: unknown): unknown {
