@@ -58,6 +58,15 @@ const everything: ReadonlyArray<Scenario> = [
   }),
 ]
 
+const crashes = scenario({
+  name: "two die",
+  about: "",
+  processes: alike(2, "token"),
+  faults: ["crash", "busyAfter"],
+  bounds: { faults: 2, stalls: 0 },
+  restart: 1,
+})
+
 /** A bug that interleaving alone reveals: the ticket can be won by anybody at any time. */
 const noTicket = {
   ...realParts,
@@ -127,6 +136,17 @@ describe("the reductions lose nothing", () => {
       }
     })
   }
+
+  it("all of them: the same ends as hashing alone, where two processes race and more goes wrong", async () => {
+    const hashing = { ...noReductions, stateHash: true, lives: true, forks: true }
+    for (const set of [...everything, crashes]) {
+      const plain = await outcome(set, hashing)
+      const reduced = await outcome(set, allReductions)
+      assert.strictEqual(plain.report.verdict, "holds", set.name)
+      assert.deepStrictEqual(reduced.finals, plain.finals, set.name)
+      assert.isBelow(reduced.report.executions, plain.report.executions, set.name)
+    }
+  })
 
   it("memory written out and the history of all observations lead to the same ends", async () => {
     const written = await outcome({ ...one, memory: "written" }, allReductions)
