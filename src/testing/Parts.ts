@@ -4,7 +4,6 @@ import type { Handle } from "../keeper/Keeper.ts"
 import { apply } from "../lifecycle/Change.ts"
 import { decide } from "../lifecycle/machine.ts"
 import type { CredentialStore } from "../store/CredentialStore.ts"
-import { remembered } from "./remembered.ts"
 import type { Process } from "./Simulation.ts"
 
 /** The two clocks of a host, in milliseconds: the world's, and one that stops while everything stands still. */
@@ -26,7 +25,7 @@ export interface Parts {
 }
 
 export const realParts: Parts = {
-  decide: remembered(decide),
+  decide,
   apply,
   keeper: (keeper) => keeper,
   store: (store) => store,

@@ -15,6 +15,7 @@
 import { Lives } from "./Life.ts"
 import type { Violation } from "./Monitor.ts"
 import { type Parts, realParts } from "./Parts.ts"
+import { remembered } from "./remembered.ts"
 import type { Bounds, Scenario } from "./Scenario.ts"
 import { fingerprint, SeenStates } from "./SeenStates.ts"
 import { type Action, Everything } from "./Simulation.ts"
@@ -144,12 +145,15 @@ const maxSteps = 500
 
 /** Every interleaving of a scenario of Keepers. */
 export const explore = (scenario: Scenario, options: Options = {}): Promise<Report> => {
-  const { bounds = scenario.bounds, parts } = options
+  const { bounds = scenario.bounds } = options
+  const given = options.parts ?? realParts
+  // For this exploration only, or the answers would pile up.
+  const parts = { ...given, decide: remembered(given.decide) }
   const watched = scenario.watched && new Set(scenario.watched)
   const alike = scenario.processes.every(({ host, skewMillis }) => host === undefined && skewMillis === undefined)
   const reductions = options.reductions ?? allReductions
-  const lives = reductions.lives ? new Lives(parts ?? realParts) : undefined
-  return exploreWith(() => new World(scenario, { ...bounds, ...(parts && { parts }), lives, watched }), {
+  const lives = reductions.lives ? new Lives(parts) : undefined
+  return exploreWith(() => new World(scenario, { ...bounds, parts, lives, watched }), {
     ...options,
     reductions: { ...reductions, symmetry: reductions.symmetry && alike },
   })

@@ -19,7 +19,6 @@ import type { Command, Event } from "../../src/lifecycle/protocol.ts"
 import type { View } from "../../src/lifecycle/View.ts"
 import type { CredentialStore } from "../../src/store/CredentialStore.ts"
 import type { Invariant } from "../../src/testing/Monitor.ts"
-import { remembered } from "../../src/testing/remembered.ts"
 import { alike, type Scenario, scenario } from "../../src/testing/Scenario.ts"
 import type { Process } from "../../src/testing/Simulation.ts"
 import { type Clocks, type Parts, realParts } from "../../src/testing/Parts.ts"
@@ -41,7 +40,7 @@ type Of<Tag extends Change.Change["_tag"]> = Extract<Change.Change, { readonly _
 
 /** The machine hears another event than the one that happened. */
 const hearing = (event: (event: Event, state: State) => Event): Partial<Parts> => ({
-  decide: remembered((state, heard) => realParts.decide(state, event(heard, state))),
+  decide: (state, heard) => realParts.decide(state, event(heard, state)),
 })
 
 /** The machine sees another record than the one that is stored. */
@@ -50,10 +49,10 @@ const seeing = (view: (view: View) => View): Partial<Parts> =>
 
 /** Of what the machine wishes, only some is done. */
 const wishing = (keep: (command: Command, event: Event, before: State) => boolean): Partial<Parts> => ({
-  decide: remembered((state, event) => {
+  decide: (state, event) => {
     const [next, commands] = realParts.decide(state, event)
     return [next, commands.filter((command) => keep(command, event, state))]
-  }),
+  },
 })
 
 /** The store has another rule for one kind of change. */
