@@ -81,8 +81,8 @@ export interface ExploreOptions {
   readonly maxMillis?: number | undefined
   /** Switches between processes that could have gone on, for minimal counterexamples. Excludes all other reductions. */
   readonly preemptions?: number | undefined
-  /** Called every few thousand executions. */
-  readonly progress?: ((report: Report) => void) | undefined
+  /** Called every few thousand executions, and waited for; `false` ends the exploration there. */
+  readonly progress?: ((report: Report) => void | Promise<boolean>) | undefined
   /** Collects the keys of final states, for comparing reductions. */
   readonly finals?: Set<string> | undefined
   /** Where the states go that have been seen: for whoever wants to weigh them. */
@@ -314,7 +314,7 @@ export const exploreWith = async (
     if (options.maxExecutions !== undefined && executions >= options.maxExecutions) break
     if ((executions & 255) === 0) {
       if (options.maxMillis !== undefined && performance.now() - started > options.maxMillis) break
-      if ((executions & 8191) === 0) options.progress?.(report())
+      if ((executions & 8191) === 0 && (await options.progress?.(report())) === false) break
     }
   }
   Error.stackTraceLimit = stackTraceLimit
@@ -352,7 +352,7 @@ export interface Shortest {
 /** The cheapest counterexample: fewest faults and stalls first, then fewest switches between processes. */
 export const shortest = async (
   scenario: Scenario,
-  options: { readonly parts?: Parts | undefined; readonly maxMillis?: number | undefined } = {},
+  options: Pick<Options, "parts" | "maxMillis" | "progress"> = {},
 ): Promise<Shortest> => {
   const started = performance.now()
   let executions = 0
