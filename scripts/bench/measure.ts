@@ -35,5 +35,16 @@ export const interleaved = async <Name extends string>(
   return samples
 }
 
+/** Bytes in use, those of typed arrays included. */
+export const heapUsed = async (): Promise<number> => {
+  // What a turn of the event loop lets go of is no longer held.
+  await new Promise((resolve) => setImmediate(resolve))
+  if (globalThis.gc === undefined) throw new Error("run it with `node --expose-gc`")
+  globalThis.gc()
+  globalThis.gc()
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
 export const nanos = (samples: ReadonlyArray<number>): string => `${median(samples).toFixed(0)} ns`
 export const millis = (samples: ReadonlyArray<number>): string => `${median(samples).toFixed(0)} ms`

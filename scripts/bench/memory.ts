@@ -15,7 +15,7 @@ import { Keeper } from "../../src/keeper/Keeper.ts"
 import * as Live from "../../src/keeper/live.ts"
 import { type Credential, decode, encode } from "../../src/lifecycle/Credential.ts"
 import { CredentialStore } from "../../src/store/CredentialStore.ts"
-import { interleaved, median, ratio } from "./measure.ts"
+import { heapUsed, interleaved, median, ratio } from "./measure.ts"
 import { record } from "./records.ts"
 import type { Row } from "./report.ts"
 
@@ -77,15 +77,6 @@ const hold = (first: number, count: number): Effect.Effect<void, unknown, Keeper
     const keeper = yield* Keeper
     for (let index = first; index < first + count; index++) yield* keeper.credential(nameOf(index)).access()
   })
-
-const heapUsed = async (): Promise<number> => {
-  // What a turn of the event loop lets go of is no longer held.
-  await new Promise((resolve) => setImmediate(resolve))
-  if (globalThis.gc === undefined) throw new Error("run it with `node --expose-gc`")
-  globalThis.gc()
-  globalThis.gc()
-  return process.memoryUsage().heapUsed
-}
 
 const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length
 

@@ -4,14 +4,14 @@ export interface Row {
   readonly what: string
   readonly value: number
   /** `×`: a ratio. The empty unit counts things. */
-  readonly unit: "×" | "ms" | "KiB" | "/s" | ""
+  readonly unit: "×" | "ms" | "KiB" | "B" | "/s" | ""
   /** Absent: for information. */
-  readonly target?: { readonly is: "at most" | "less than" | "exactly"; readonly value: number }
+  readonly target?: { readonly is: "at most" | "less than" | "at least" | "exactly"; readonly value: number }
   /** Absolute figures, and what is included. */
   readonly note: string
 }
 
-const signs = { "at most": "≤", "less than": "<", exactly: "=" } as const
+const signs = { "at most": "≤", "less than": "<", "at least": "≥", exactly: "=" } as const
 
 /** What the same code gives on the same machine from one run to the next. A count has no noise. */
 const noise = 1.1
@@ -24,6 +24,8 @@ const isOver = ({ target, value }: Row, tolerance: number): boolean => {
       return value !== target.value
     case "less than":
       return value >= target.value * tolerance
+    case "at least":
+      return value * tolerance < target.value
     case "at most":
       return value > target.value * tolerance
   }
@@ -35,7 +37,7 @@ export const isMissed = (row: Row): boolean => isOver(row, noise)
 const amount = (value: number, unit: Row["unit"]): string => {
   const digits = unit === "×" || unit === "KiB" ? 2 : 0
   const text = value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
-  return unit === "ms" || unit === "KiB" ? `${text} ${unit}` : `${text}${unit}`
+  return unit === "ms" || unit === "KiB" || unit === "B" ? `${text} ${unit}` : `${text}${unit}`
 }
 
 const verdict = (row: Row): string => (row.target === undefined ? "" : isOver(row, 1) ? "over" : "ok")

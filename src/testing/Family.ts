@@ -214,6 +214,25 @@ export const present = (
   return token.successor
 }
 
+/** The same once more, so that each can go its own way. */
+export const copy = (family: Family): Family => {
+  const next: Family = { ...family, refreshTokens: [], accessTokens: [] }
+  const refresh = (token: RefreshToken | undefined): RefreshToken | undefined =>
+    token && next.refreshTokens[family.refreshTokens.indexOf(token)]
+  for (const token of family.refreshTokens) {
+    next.refreshTokens.push({ ...token, family: next, predecessor: refresh(token.predecessor) })
+  }
+  for (const token of family.accessTokens) {
+    next.accessTokens.push({ ...token, family: next, refreshToken: refresh(token.refreshToken) })
+  }
+  for (const token of next.refreshTokens) {
+    if (token.successor === undefined) continue
+    const access = next.accessTokens[family.accessTokens.indexOf(token.successor.access)]!
+    token.successor = { access, refresh: refresh(token.successor.refresh) }
+  }
+  return next
+}
+
 /** Why an access token is not active, or `undefined` when it is. */
 export const inactive = (token: AccessToken, now: number): "revoked" | "expired" | undefined => {
   if (token.revoked || token.family.accessRevoked) return "revoked"

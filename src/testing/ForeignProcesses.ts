@@ -92,7 +92,12 @@ export class ForeignProcesses {
     if (process === undefined || !process.alive) return () => {}
     sim.read |= Sim.Time
     process.operations++
-    const sleeper = { deadline: sim.now + Math.ceil(millis), resume: callback }
+    const deadline = sim.now + Math.ceil(millis)
+    const wake = (): void => {
+      process.observe(`wakes${deadline}@${sim.now}`)
+      callback()
+    }
+    const sleeper = { deadline, wake }
     process.sleepers.push(sleeper)
     return () => {
       const at = process.sleepers.indexOf(sleeper)

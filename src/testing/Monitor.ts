@@ -82,6 +82,33 @@ export class Monitor {
     this.#newestOnly = newestOnly
   }
 
+  /** The same once more, so that each can go its own way; `twin` says which process there stands for one of here. */
+  fork(twin: (process: Process) => Process): Monitor {
+    const next = new Monitor(this.#watched, this.#losesNothing, this.#newestOnly)
+    next.violation = this.violation
+    next.excuse = this.excuse
+    next.tokenExcuse = this.tokenExcuse
+    for (const [name, all] of this.presentations) {
+      next.presentations.set(
+        name,
+        all.map((one) => ({ ...one, process: twin(one.process) })),
+      )
+    }
+    for (const rotation of this.rotations) {
+      next.rotations.push({ ...rotation, holder: rotation.holder && twin(rotation.holder) })
+    }
+    return next
+  }
+
+  /** What `presentation` of `origin` is here, in its fork. */
+  twin(origin: Monitor, presentation: Presentation): Presentation {
+    for (const [name, all] of origin.presentations) {
+      const at = all.indexOf(presentation)
+      if (at >= 0) return this.presentations.get(name)![at]!
+    }
+    throw new Error("a presentation that is in nobody's books")
+  }
+
   fail(invariant: Invariant, detail: string): void {
     if (this.violation === undefined && (this.#watched?.has(invariant) ?? true)) this.violation = { invariant, detail }
   }

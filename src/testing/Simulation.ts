@@ -44,18 +44,25 @@ export interface Action {
 export interface Operation {
   readonly id: string
   readonly kind: string
+  /** How its process calls it. */
+  readonly number?: number
+  /** What it asks for, in its program's words. */
+  readonly request?: unknown
   /** All that the rest of the program will make of the answer, beyond what the process remembers anyway. */
   readonly detail: () => string
   readonly enabled: () => boolean
   readonly run: () => void
 }
 
-const always = (): boolean => true
-
-interface Sleeper {
+export interface Sleeper {
+  /** How its process calls it. */
+  readonly number?: number
   readonly deadline: number
-  readonly resume: (effect: Effect.Effect<void>) => void
+  readonly wake: () => void
 }
+
+/** How a sleep begins; what it gives ends it early. */
+export type Sleep = (deadline: number, resume: (effect: Effect.Effect<void>) => void) => Effect.Effect<void>
 
 /** One line of a trace. */
 export interface Line {
@@ -101,6 +108,15 @@ export class Process {
 
   get history(): string {
     return `${this.#first}.${this.#second}`
+  }
+
+  /** The same once more, as far as it has come; what it asks for and its sleepers are its owner's to bring along. */
+  copy(): Process {
+    const next = new Process(this.index, this.name, this.host, this.skewMillis)
+    next.operations = this.operations
+    next.#first = this.#first
+    next.#second = this.#second
+    return next
   }
 
   /** SIGKILL: nothing of it runs any more, finalizers included. */
@@ -150,47 +166,8 @@ export class Simulation {
     this.drain()
   }
 
-  /**
-   * An operation of a simulated service: `apply` happens when the explorer says so and gives the answer, together with a
-   * digest of what the process learns from it. Process numbers must not show in it, or symmetric states look different.
-   */
-  operation<A, E>(
-    process: Process,
-    kind: string,
-    detail: () => string,
-    read: number,
-    wrote: number,
-    apply: () => readonly [answer: Effect.Effect<A, E>, digest: string],
-    enabled: () => boolean = always,
-  ): Effect.Effect<A, E> {
-    return Effect.callback<A, E>((resume) => {
-      const sequence = ++process.operations
-      let id = `${process.name}:${kind}`
-      while (process.pending.some((other) => other.id === id)) id += "+"
-      const operation: Operation = {
-        id,
-        kind,
-        detail,
-        enabled,
-        run: () => {
-          process.pending.splice(process.pending.indexOf(operation), 1)
-          this.read |= read
-          this.wrote |= wrote | own(process.index)
-          const [answer, digest] = apply()
-          process.observe(`${sequence}${kind}${digest}@${this.now}`)
-          resume(answer)
-        },
-      }
-      process.pending.push(operation)
-      return Effect.sync(() => {
-        const at = process.pending.indexOf(operation)
-        if (at >= 0) process.pending.splice(at, 1)
-      })
-    })
-  }
-
   /** The process's clock: it stands still within a step, and its sleepers wake when the explorer lets time pass. */
-  clock(process: Process): Clock.Clock {
+  clock(process: Process, sleep: Sleep): Clock.Clock {
     const millis = (): number => {
       this.read |= Time
       return this.now + process.skewMillis
@@ -204,25 +181,31 @@ export class Simulation {
       monotonicTimeNanosUnsafe: nanos,
       monotonicTimeNanos: Effect.sync(nanos),
       sleep: (duration) =>
-        Effect.callback((resume) => {
-          this.read |= Time
-          process.operations++
-          const sleeper: Sleeper = {
-            deadline: this.now + Math.max(0, Math.ceil(Duration.toMillis(duration))),
-            resume,
-          }
-          process.sleepers.push(sleeper)
-          return Effect.sync(() => {
-            const at = process.sleepers.indexOf(sleeper)
-            if (at >= 0) process.sleepers.splice(at, 1)
-          })
-        }),
+        Effect.callback((resume) => sleep(this.now + Math.max(0, Math.ceil(Duration.toMillis(duration))), resume)),
+    }
+  }
+
+  /** Sleepers that wake when the explorer says so. */
+  sleeping(process: Process): Sleep {
+    return (deadline, resume) => {
+      this.read |= Time
+      process.operations++
+      const wake = (): void => {
+        process.observe(`wakes${deadline}@${this.now}`)
+        resume(Effect.void)
+      }
+      const sleeper: Sleeper = { deadline, wake }
+      process.sleepers.push(sleeper)
+      return Effect.sync(() => {
+        const at = process.sleepers.indexOf(sleeper)
+        if (at >= 0) process.sleepers.splice(at, 1)
+      })
     }
   }
 
   /** What every simulated process gets whatever it is: its clock, and a randomness that is always the same. */
-  surroundings(process: Process): Context.Context<never> {
-    return Context.make(Clock.Clock, this.clock(process)).pipe(
+  surroundings(process: Process, sleep: Sleep = this.sleeping(process)): Context.Context<never> {
+    return Context.make(Clock.Clock, this.clock(process, sleep)).pipe(
       Context.add(Random.Random, { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0.5 }),
     ) as Context.Context<never>
   }
@@ -245,8 +228,7 @@ export class Simulation {
         process.sleepers.splice(process.sleepers.indexOf(sleeper), 1)
         this.wrote |= own(process.index)
         this.read |= Time
-        process.observe(`wakes${sleeper.deadline}@${this.now}`)
-        sleeper.resume(Effect.void)
+        sleeper.wake()
       }
       actions.push({ id: `${process.name}:wakes`, process: process.index, fault: 0, stall: 0, local: true, run })
     }

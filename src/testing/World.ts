@@ -9,45 +9,26 @@
  *   network, a laptop asleep) one of its own. Time moves for free only when nothing else can happen.
  * - When all is quiet the epilogue asks once more, after the token's end, in a fresh process: is the login still there?
  */
-import type { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
-import type { Handle } from "../keeper/Keeper.ts"
-import { apply } from "../lifecycle/Change.ts"
 import { forgivesReuse } from "../lifecycle/Credential.ts"
-import { decide } from "../lifecycle/machine.ts"
-import type { CredentialStore } from "../store/CredentialStore.ts"
 import type { Access, Explorable } from "./explore.ts"
+import { Lives } from "./Life.ts"
 import { type Invariant, Monitor, type Violation } from "./Monitor.ts"
-import { remembered } from "./remembered.ts"
-import type { Bounds, Scenario } from "./Scenario.ts"
+import { type Parts, realParts } from "./Parts.ts"
+import type { Moment } from "./Program.ts"
+import type { Bounds, Fault, Scenario } from "./Scenario.ts"
 import * as Sim from "./Simulation.ts"
-import { WorldFaults } from "./WorldFaults.ts"
+import { pauseMillis, WorldFaults } from "./WorldFaults.ts"
 import { WorldNetwork } from "./WorldNetwork.ts"
 import { epilogueName, type Member, WorldProcesses } from "./WorldProcesses.ts"
 import * as WorldServer from "./WorldServer.ts"
 import { WorldStore } from "./WorldStore.ts"
 
-/** What a test may put in the place of a part, to see whether the explorer notices. Production uses the defaults. */
-export interface Parts {
-  readonly decide: typeof decide
-  readonly apply: typeof apply
-  readonly keeper: (keeper: Handle, world: World, process: Sim.Process) => Handle
-  readonly store: (store: CredentialStore["Service"], process: Sim.Process) => CredentialStore["Service"]
-  readonly endpoint: (endpoint: TokenEndpoint["Service"], process: Sim.Process) => TokenEndpoint["Service"]
-}
-
-const decideOnce = remembered(decide)
-export const realParts: Parts = {
-  decide: decideOnce,
-  apply,
-  keeper: (keeper) => keeper,
-  store: (store) => store,
-  endpoint: (endpoint) => endpoint,
-}
-
 export interface WorldOptions extends Bounds {
   /** Keep the lines of the trace. */
   readonly record?: boolean
   readonly parts?: Parts
+  /** What programs have done in other worlds of the same parts. */
+  readonly lives?: Lives | undefined
   /** Only these are watched; all when absent. */
   readonly watched?: ReadonlySet<Invariant> | undefined
 }
@@ -57,7 +38,7 @@ export class World implements Explorable {
   readonly sim: Sim.Simulation
   readonly monitor: Monitor
   readonly scenario: Scenario
-  readonly parts: Parts
+  readonly lives: Lives
   readonly server: WorldServer.WorldServer
   readonly store: WorldStore
   readonly network: WorldNetwork
@@ -66,30 +47,56 @@ export class World implements Explorable {
   readonly badToken: string | undefined
   faultsLeft: number
   stallsLeft: number
-  /** Counts of what happened, so that "holds" can show that it could have failed. */
+  /** What happened how often since this world was made or forked, so that "holds" can show that it could have failed. */
   readonly happened: Record<string, number> = {}
+  /** What has gone wrong so far, and how often. */
+  readonly faulted: Partial<Record<Fault, number>> = {}
+  readonly #options: WorldOptions
   readonly #faults: WorldFaults
   /** Longer than any story goes that comes to an end: a stall lasts no longer than a token. */
   readonly #horizonMillis: number
   #epilogue: "none" | "asked" = "none"
   #rank: Array<number> = []
 
-  constructor(scenario: Scenario, options: WorldOptions) {
+  /** `origin`: the world that this one goes on from, in its own way. */
+  constructor(scenario: Scenario, options: WorldOptions, origin?: World) {
     this.scenario = scenario
-    this.parts = options.parts ?? realParts
+    this.#options = options
     this.sim = new Sim.Simulation(options.record ?? false)
-    this.faultsLeft = options.faults
-    this.stallsLeft = options.stalls
+    this.#faults = new WorldFaults(this)
     const lifetimeMillis = scenario.server.accessLifetimeMillis ?? 3_600_000
     this.#horizonMillis = (3 + options.stalls) * Math.max(3_600_000, lifetimeMillis)
+    if (origin !== undefined) {
+      this.lives = origin.lives
+      this.sim.now = origin.sim.now
+      this.faultsLeft = origin.faultsLeft
+      this.stallsLeft = origin.stallsLeft
+      this.badToken = origin.badToken
+      this.#epilogue = origin.#epilogue
+      Object.assign(this.faulted, origin.faulted)
+      this.server = origin.server.fork()
+      this.store = origin.store.fork(this)
+      this.network = new WorldNetwork(this)
+      this.processes = new WorldProcesses(this)
+      this.processes.goOnFrom(origin.processes)
+      const { members } = origin.processes
+      const twin = (process: Sim.Process): Sim.Process =>
+        process.alive ? this.processes.members[process.index]!.process : process
+      this.monitor = origin.monitor.fork(twin)
+      this.network.goOnFrom(origin.network, (member) => this.processes.members[members.indexOf(member)] ?? member)
+      return
+    }
+    this.lives = options.lives ?? new Lives(options.parts ?? realParts)
+    this.faultsLeft = options.faults
+    this.stallsLeft = options.stalls
     const left = { fresh: lifetimeMillis, inWindow: lifetimeMillis * 0.1, ended: -1 }[scenario.token]
     this.server = WorldServer.make(scenario.server, this.sim.now + left)
     const { replacesSuccessor, reuse } = this.server.policy
     this.monitor = new Monitor(options.watched, forgivesReuse(reuse), replacesSuccessor)
-    this.store = new WorldStore(this, this.server.first, this.sim.now + left)
+    this.store = new WorldStore(this, undefined)
+    this.store.stored = this.lives.same(this.store.credential(this.server.first, this.sim.now + left))
     this.network = new WorldNetwork(this)
     this.processes = new WorldProcesses(this)
-    this.#faults = new WorldFaults(this)
     const isRefused = scenario.processes.some(({ calls }) => calls.includes("refused"))
     this.badToken = isRefused ? this.server.first.accessToken : undefined
     if (this.badToken !== undefined) this.server.withdraw(this.badToken)
@@ -97,6 +104,17 @@ export class World implements Explorable {
       const refused = calls.map((call) => call === "refused")
       this.processes.spawn(index, `P${index}`, host ?? "h1", skewMillis ?? 0, refused)
     }
+  }
+
+  /** The same world once more, so that each can go its own way. */
+  fork(): World {
+    return new World(this.scenario, this.#options, this)
+  }
+
+  /** For hosts' clocks: a pause moves the one that tells the time. */
+  get moment(): Moment {
+    const { now } = this.sim
+    return { now, uptime: now - pauseMillis * (this.faulted.pause ?? 0) }
   }
 
   count(what: string): void {
@@ -238,7 +256,7 @@ export class World implements Explorable {
     const { calls, process, started } = member
     if (!process.alive) return "dead"
     const isBusy = process.pending.length > 0 || process.sleepers.length > 0
-    if (!isBusy && started === calls.length && calls.every(({ fiber }) => fiber === undefined)) return "over"
+    if (!isBusy && started === calls.length && calls.every(({ isWaiting }) => !isWaiting)) return "over"
     return this.scenario.memory === "history" ? process.history : this.processes.memory(member)
   }
 

@@ -6,7 +6,10 @@ import type { Fault } from "./Scenario.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
 import type { AddFault } from "./WorldNetwork.ts"
-import type { Call, Member } from "./WorldProcesses.ts"
+import type { Member } from "./WorldProcesses.ts"
+
+/** How long everything stands still. */
+export const pauseMillis = 600_000
 
 export class WorldFaults {
   readonly #world: World
@@ -23,6 +26,7 @@ export class WorldFaults {
       const happens = (): void => {
         this.#world.faultsLeft--
         this.#world.count(kind)
+        this.#world.faulted[kind] = (this.#world.faulted[kind] ?? 0) + 1
         sim.wrote |= Sim.Budget
         run()
       }
@@ -33,7 +37,7 @@ export class WorldFaults {
   }
 
   #offer(kind: Fault, others: ReadonlyArray<Sim.Action>, add: AddFault): void {
-    const { happened, network, processes, server, store } = this.#world
+    const { faulted, network, processes, server, store } = this.#world
     switch (kind) {
       case "crash":
         for (const member of processes.members) {
@@ -43,10 +47,11 @@ export class WorldFaults {
         }
         return
       case "cancel":
-        for (const { calls, process } of processes.members) {
+        for (const member of processes.members) {
+          const { calls, process } = member
           for (const call of calls) {
-            if (call.fiber === undefined || !process.alive) continue
-            add(kind, `${process.name}:call${call.index}`, process.index, () => this.#cancel(process, call))
+            if (!call.isWaiting || !process.alive) continue
+            add(kind, `${process.name}:call${call.index}`, process.index, () => processes.cancel(member, call))
           }
         }
         return
@@ -57,7 +62,7 @@ export class WorldFaults {
         if (!store.isDown) this.#everywhere(kind, "Store", add, () => store.fillDisk())
         return
       case "signIn":
-        if (happened["signIn"] === undefined) this.#everywhere(kind, "Person", add, () => this.#signIn())
+        if (faulted.signIn === undefined) this.#everywhere(kind, "Person", add, () => this.#signIn())
         return
       case "signOut":
         if (store.stored !== undefined) this.#everywhere(kind, "Person", add, () => store.signOut())
@@ -109,14 +114,6 @@ export class WorldFaults {
     }
   }
 
-  #cancel(process: Sim.Process, call: Call): void {
-    const { sim } = this.#world
-    sim.wrote |= Sim.own(process.index)
-    process.observe(`cancel${call.index}`)
-    sim.log("Caller", process.name, `goes away (call ${call.index})`, "fault")
-    call.fiber!.interruptUnsafe()
-  }
-
   #revoke(): void {
     const { monitor, server, sim } = this.#world
     server.revoke()
@@ -132,6 +129,6 @@ export class WorldFaults {
   #pause(): void {
     const { sim } = this.#world
     sim.log("Clock", "Clock", "everything stands still for ten minutes", "fault")
-    sim.now += 600_000
+    sim.now += pauseMillis
   }
 }

@@ -7,27 +7,31 @@
  * - Whoever stops listening loses what the server says; with the fault `late` on offer, the request may still arrive.
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { read } from "../exchange/read.ts"
-import type { Outcome, TokenEndpoint, Witness } from "../exchange/TokenEndpoint.ts"
 import type { Answer as Written, Credential } from "../lifecycle/Credential.ts"
 import { written } from "./answers.ts"
 import type { Presentation, Rotation } from "./Monitor.ts"
 import type { Fault } from "./Scenario.ts"
+import type { Request } from "./Program.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
 import * as Judge from "./worldJudge.ts"
+import type { Member } from "./WorldProcesses.ts"
 import type { Answer } from "./WorldServer.ts"
+
+type Send = Extract<Request, { readonly _tag: "Send" }>
 
 interface Message {
   readonly id: string
+  readonly member: Member
   readonly process: Sim.Process
+  /** How its process calls it, and until when it listens. */
+  readonly number: number
+  readonly until: number
   readonly token: string
   readonly presentation: Presentation
   /** When the exchange began, by the process's own clock. */
   readonly sentAt: number
-  readonly resume: (answer: Effect.Effect<Written>) => void
   state: "sent" | "answered" | "abandoned"
   answer: Answer | undefined
   rotation: Rotation | undefined
@@ -40,98 +44,88 @@ const sendReads = Sim.Ghost | Sim.Store | Sim.Server | Sim.Time
 
 export class WorldNetwork {
   messages: Array<Message> = []
+  /** Those whose answer is waited for, although the network may have lost them. */
+  #awaited: Array<Message> = []
   readonly #world: World
 
   constructor(world: World) {
     this.#world = world
   }
 
+  /** What is under way in the world that this one is a fork of is under way here too. */
+  goOnFrom(origin: WorldNetwork, twin: (member: Member) => Member): void {
+    const { monitor } = this.#world
+    const { monitor: books } = origin.#world
+    const messages = new Map<Message, Message>()
+    for (const message of new Set([...origin.messages, ...origin.#awaited])) {
+      const member = twin(message.member)
+      messages.set(message, {
+        ...message,
+        member,
+        process: member.process,
+        presentation: monitor.twin(books, message.presentation),
+        rotation: message.rotation && monitor.rotations[books.rotations.indexOf(message.rotation)],
+      })
+    }
+    this.messages = origin.messages.map((message) => messages.get(message)!)
+    this.#awaited = origin.#awaited.map((message) => messages.get(message)!)
+  }
+
   // ------------------------------------------------------------------ an exchange
 
-  /** The token endpoint as `process` reaches it. */
-  service(process: Sim.Process): TokenEndpoint["Service"] {
-    return {
-      exchange: (credential, deadlineMillis, witness) => this.#exchange(process, credential, deadlineMillis, witness),
-    }
-  }
-
-  #exchange(
-    process: Sim.Process,
-    credential: Credential,
-    deadlineMillis: number,
-    witness: Witness = {},
-  ): Effect.Effect<Outcome> {
-    const { monitor, sim } = this.#world
+  /** What `member` is about to send, as a step that it can take. */
+  send(member: Member, number: number, request: Send): Sim.Operation {
+    const { credential, since, until } = request
+    const { processes, sim } = this.#world
+    const { process } = member
     const token = Redacted.value(credential.tokens.refreshToken!)
-    const until = sim.now + deadlineMillis
-    let message: Message | undefined
-    const send = Effect.callback<Written>((resume) => {
-      const offered = sim.operation(
-        process,
-        "send",
-        () => `${token}@${until}`,
-        sendReads,
-        Sim.Ghost | Sim.network(process.index),
-        () => {
-          message = this.#leave(process, token, credential, until - deadlineMillis, resume)
-          return [Effect.void, token]
-        },
-        // A process that wakes after its deadline runs its timers first: the request never leaves.
-        () => sim.now < until,
-      )
-      const fiber = Effect.runForkWith(sim.surroundings(process))(offered, { scheduler: sim.scheduler })
-      return Effect.sync(() => {
-        fiber.interruptUnsafe()
-        if (message === undefined) return
-        // Only a deadline that has passed excuses a process that does not listen any more.
-        if (process.alive && sim.now < until) {
-          monitor.fail("I4 what was granted is stored", `${process.name} hangs up on the answer to ${token}`)
-        }
-        this.#abandon(message)
-      })
-    })
-    return send.pipe(
-      Effect.timeoutOption(deadlineMillis),
-      Effect.flatMap(
-        Option.match({
-          onNone: () =>
-            Effect.succeed<Outcome>(
-              message === undefined
-                ? { _tag: "NotSent", cause: "no connection in time" }
-                : { _tag: "Ambiguous", cause: "no answer in time" },
-            ),
-          onSome: (answer) => Effect.as(witness.answered?.(answer) ?? Effect.void, read(credential, answer)),
-        }),
-      ),
-    )
+    const operation: Sim.Operation = {
+      id: `${process.name}:send`,
+      kind: "send",
+      number,
+      request,
+      detail: () => `${token}@${until}`,
+      // A process that wakes after its deadline runs its timers first: the request never leaves.
+      enabled: () => sim.now < until,
+      run: () => {
+        process.pending.splice(process.pending.indexOf(operation), 1)
+        sim.read |= sendReads
+        sim.wrote |= Sim.Ghost | Sim.network(process.index)
+        this.#leave(member, number, token, credential, since, until)
+        processes.happens(
+          member,
+          `${number}left`,
+          () => ({ _tag: "Left", number }),
+          () => `${number}send${token}`,
+        )
+      },
+    }
+    return operation
   }
 
-  #leave(
-    process: Sim.Process,
-    token: string,
-    credential: Credential,
-    since: number,
-    resume: Message["resume"],
-  ): Message {
+  #leave(member: Member, number: number, token: string, credential: Credential, since: number, until: number): void {
     const { monitor, sim } = this.#world
+    const { process } = member
     const presentation = monitor.presented(process, token, credential, since, Judge.scene(this.#world, process))
     sim.log(process.name, "AS", `refresh ${token}`, "call")
     let id = `${process.name}>${token}`
     while (this.messages.some((other) => other.id === id)) id += "+"
     const message: Message = {
       id,
+      member,
       process,
+      number,
+      until,
       token,
       presentation,
       sentAt: since + process.skewMillis,
-      resume,
       state: "sent",
       answer: undefined,
       rotation: undefined,
       duplicated: false,
     }
     this.messages.push(message)
-    return message
+    this.#awaited.push(message)
   }
 
   /** The server acts on a request: this is where a refresh token is consumed, whoever still listens. */
@@ -162,12 +156,13 @@ export class WorldNetwork {
   }
 
   #deliver(message: Message): void {
-    const { monitor, sim, store } = this.#world
+    const { lives, monitor, processes, sim, store } = this.#world
     const { presentation, process, rotation } = message
     const answer = message.answer!
     sim.wrote |= Sim.own(process.index) | Sim.network(process.index) | Sim.Ghost
     sim.read |= Sim.Time
     this.#take(message)
+    this.#awaited = this.#awaited.filter((sent) => sent !== message)
     presentation.outcome = answer.granted !== undefined || answer.unsure ? "told" : answer.dead ? "dead" : "harmless"
     if (answer.unsure) monitor.forgotten(presentation)
     if (answer.granted !== undefined && (rotation?.fate === "answering" || rotation?.fate === "lost")) {
@@ -177,9 +172,26 @@ export class WorldNetwork {
       const current = store.stored?.tokens.refreshToken
       if (current === undefined || Redacted.value(current) !== message.token) monitor.dropped(rotation)
     }
-    process.observe(`answer${message.token}${answer.words}@${sim.now}`)
     sim.log("AS", process.name, answer.words, "reply")
-    message.resume(Effect.succeed(written(answer.wire, message.sentAt, sim.now + process.skewMillis)))
+    const { member, number } = message
+    const heard = (): Written => written(answer.wire, message.sentAt, sim.now + process.skewMillis)
+    processes.happens(
+      member,
+      `${number}${lives.numberOf(lives.same(answer.wire))}`,
+      () => ({ _tag: "Answered", number, answer: Effect.succeed(heard()) }),
+      () => `answer${message.token}${answer.words}`,
+    )
+  }
+
+  /** Only a deadline that has passed excuses a process that does not listen any more. */
+  hangUp(process: Sim.Process, number: number): void {
+    const { monitor, sim } = this.#world
+    const message = this.#awaited.find((sent) => sent.process === process && sent.number === number)!
+    this.#awaited = this.#awaited.filter((sent) => sent !== message)
+    if (sim.now < message.until) {
+      monitor.fail("I4 what was granted is stored", `${process.name} hangs up on the answer to ${message.token}`)
+    }
+    this.#abandon(message)
   }
 
   /** The process stopped listening: its deadline passed, or it is gone. */

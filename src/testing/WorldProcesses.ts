@@ -4,42 +4,35 @@
  * **Details**
  *
  * - Members are kept by number: the successor of a killed process takes its place, and the epilogue's comes last.
- * - Whatever a process learns is noted in its history, because that history may stand for its memory.
+ * - What a process does is told by its `Life`; here it takes effect. Whatever it learns is noted in its history, because
+ *   that history may stand for its memory.
  */
-import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
-import * as Scope from "effect/Scope"
-import { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
-import type { Access, Handle } from "../keeper/Keeper.ts"
-import * as Hooks from "../keeper/hooks.ts"
-import * as Live from "../keeper/live.ts"
-import { Processes } from "../keeper/Processes.ts"
-import { initial, type State } from "../lifecycle/machine.ts"
-import { CredentialStore } from "../store/CredentialStore.ts"
+import type { Access } from "../keeper/Keeper.ts"
+import type { Holder } from "../lifecycle/Credential.ts"
+import type { Life } from "./Life.ts"
+import type { Deed, Happening, Request } from "./Program.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
 import * as Judge from "./worldJudge.ts"
 import { stateName, stateText } from "./worldNames.ts"
-import { credentialName } from "./WorldStore.ts"
 
 export interface Call {
   readonly index: number
   /** The token that a resource server has refused to the caller. */
   readonly refused: string | undefined
-  fiber: Fiber.Fiber<Access, unknown> | undefined
+  isWaiting: boolean
   done: string | undefined
 }
 
 export interface Member {
   readonly process: Sim.Process
-  /** The machine's state, as the process remembers it. */
-  state: State
+  life: Life
   readonly calls: Array<Call>
   started: number
-  handle: Handle
+  /** What its operating system knows of others. */
+  readonly isGone: (holder: Holder) => boolean
 }
 
 /** Who asks when all is over: its callers have no deadline. */
@@ -56,22 +49,11 @@ export class WorldProcesses {
   // ------------------------------------------------------------------ a process's life
 
   /** `refused`: of each call, whether it is made because the first access token was refused. */
-  spawn(index: number, called: string, host: string, skewMillis: number, refused: ReadonlyArray<boolean>): void {
-    const { scenario, server, sim } = this.#world
-    const process = new Sim.Process(index, called, host, skewMillis)
-    const member: Member = {
-      process,
-      calls: refused.map((isRefused, call) => ({
-        index: call,
-        refused: isRefused ? server.first.accessToken : undefined,
-        fiber: undefined,
-        done: undefined,
-      })),
-      started: 0,
-      state: initial(scenario.background ?? false),
-      handle: undefined as unknown as Handle,
-    }
-    const keeper = Live.make({
+  spawn(index: number, name: string, host: string, skewMillis: number, refused: ReadonlyArray<boolean>): void {
+    const { lives, moment, scenario, server } = this.#world
+    const process = new Sim.Process(index, name, host, skewMillis)
+    const tokens = refused.map((isRefused) => (isRefused ? server.first.accessToken : undefined))
+    const options = {
       background: scenario.background ?? false,
       label: "program",
       exchangeDeadlineMillis: Judge.exchangeDeadlineMillis,
@@ -80,47 +62,120 @@ export class WorldProcesses {
       clockCheckMillis: Infinity,
       callerDeadlineMillis: Infinity,
       ...scenario.options,
-      ...(called === epilogueName && { callerDeadlineMillis: Infinity }),
-    })
-    const fiber = Effect.runForkWith(this.#services(member))(keeper, { scheduler: sim.scheduler })
-    sim.drain()
-    const exit = fiber.pollUnsafe()
-    if (exit === undefined || Exit.isFailure(exit)) throw new Error(`${called} did not start`)
-    member.handle = this.#world.parts.keeper(exit.value.credential(credentialName), this.#world, process)
+      ...(name === epilogueName && { callerDeadlineMillis: Infinity }),
+    }
+    const life = lives.begin({ name, index, host, skewMillis, refused: tokens, options }, moment)
+    const calls = tokens.map((token, call) => ({ index: call, refused: token, isWaiting: false, done: undefined }))
+    const member = this.#member(process, life, calls, 0)
     this.members[index] = member
+    for (const deed of life.deeds) this.#does(member, deed)
   }
 
-  #services(member: Member) {
-    const { network, parts, sim, store } = this.#world
-    const { process } = member
-    const { host, index, name } = process
-    return Context.make(CredentialStore, parts.store(store.service(process), process)).pipe(
-      Context.add(TokenEndpoint, parts.endpoint(network.service(process), process)),
-      Context.add(Processes, {
-        self: { instance: name, host, bootId: "1", pid: index, startedAt: name },
-        isGone: (holder) => {
-          sim.read |= Sim.Alive
-          return this.isGone(holder, host)
-        },
-      }),
-      Context.add(Hooks.Decide, parts.decide),
-      Context.add(Hooks.Observer, this.#observe(member)),
-      Context.add(Scope.Scope, Scope.makeUnsafe()),
-      Context.merge(sim.surroundings(process)),
+  /** Everybody in the world that this one is a fork of is here too, and has come as far. */
+  goOnFrom({ members }: WorldProcesses): void {
+    for (const { calls, life, process, started } of members) {
+      this.members.push(this.#again(process, calls, life, started))
+    }
+  }
+
+  /** What is dead stays as it is. */
+  #again(from: Sim.Process, calls: ReadonlyArray<Call>, life: Life, started: number): Member {
+    const process = from.alive ? from.copy() : from
+    const member = this.#member(
+      process,
+      life,
+      calls.map((call) => ({ ...call })),
+      started,
     )
+    if (!from.alive) return member
+    for (const { id, number, request } of from.pending) {
+      process.pending.push(this.#offer(member, number!, request as Request, id))
+    }
+    for (const { deadline, number } of from.sleepers) process.sleepers.push(this.#sleeper(member, number!, deadline))
+    return member
+  }
+
+  #member(process: Sim.Process, life: Life, calls: Array<Call>, started: number): Member {
+    const { sim } = this.#world
+    const isGone = (holder: Holder): boolean => {
+      sim.read |= Sim.Alive
+      return this.isGone(holder, process.host)
+    }
+    return { process, life, calls, started, isGone }
+  }
+
+  #offer(member: Member, number: number, request: Request, id?: string): Sim.Operation {
+    const { network, store } = this.#world
+    return request._tag === "Send" ? network.send(member, number, request) : store.offer(member, number, request, id)
+  }
+
+  #sleeper(member: Member, number: number, deadline: number): Sim.Sleeper {
+    const wake = (): void =>
+      this.happens(
+        member,
+        `w${number}`,
+        () => ({ _tag: "Woke", number }),
+        () => `wakes${deadline}`,
+      )
+    return { number, deadline, wake }
+  }
+
+  /**
+   * Something happens to a process, and it does what it does. `name` tells it from whatever else could happen to it now,
+   * and `learns` what it learns from it: process numbers must not show in it, or symmetric states look different.
+   */
+  happens(member: Member, name: string, happening: () => Happening, learns: () => string): void {
+    const { lives, moment, scenario, sim } = this.#world
+    const { process } = member
+    sim.read |= Sim.Time
+    sim.wrote |= Sim.own(process.index)
+    if (scenario.memory === "history") process.observe(`${learns()}@${sim.now}`)
+    member.life = lives.next(member.life, name, happening, moment, member.isGone)
+    for (const deed of member.life.deeds) this.#does(member, deed)
+  }
+
+  #does(member: Member, deed: Deed): void {
+    const { network, sim } = this.#world
+    const { process } = member
+    switch (deed._tag) {
+      case "Asks": {
+        const { number, request } = deed
+        process.operations++
+        process.pending.push(this.#offer(member, number, request))
+        return
+      }
+      case "Leaves": {
+        const at = process.pending.findIndex(({ number }) => number === deed.number)
+        if (at >= 0) process.pending.splice(at, 1)
+        else network.hangUp(process, deed.number)
+        return
+      }
+      case "Sleeps": {
+        const { deadline, number } = deed
+        process.operations++
+        process.sleepers.push(this.#sleeper(member, number, deadline))
+        return
+      }
+      case "StaysUp": {
+        const at = process.sleepers.findIndex(({ number }) => number === deed.number)
+        if (at >= 0) process.sleepers.splice(at, 1)
+        return
+      }
+      case "Decides":
+        return this.#decides(process, deed)
+      case "Answers":
+        sim.read |= Sim.Server | Sim.Store | Sim.Ghost
+        return this.#answered(process, member.calls[deed.call]!, deed.exit)
+    }
   }
 
   /** I2 as one process sees it: what it knows of the generation only grows, but for a token it never showed to anybody. */
-  #observe(member: Member): Context.Service.Shape<typeof Hooks.Observer> {
-    const { process } = member
-    return (_, before, event, after) => {
-      member.state = after
-      const from = stateName(before)
-      this.#world.count(`${from} ${event.type} ${stateName(after)}`)
-      const known = before.context.view.generation
-      if (after.context.view.generation < known && from !== "committing") {
-        this.#world.monitor.fail("I2 generations grow", `${process.name} went back from generation ${known}`)
-      }
+  #decides(process: Sim.Process, { after, before, event }: Extract<Deed, { _tag: "Decides" }>): void {
+    const from = stateName(before)
+    this.#world.count(`${from} ${event.type} ${stateName(after)}`)
+    const known = before.context.view.generation
+    if (after.context.view.generation < known && from !== "committing") {
+      this.#world.monitor.fail("I2 generations grow", `${process.name} went back from generation ${known}`)
     }
   }
 
@@ -131,34 +186,39 @@ export class WorldProcesses {
     )
   }
 
-  /** Who reads: one of the calls, or the Keeper on everybody's behalf. */
-  caller(process: Sim.Process, fiber: unknown): string {
-    const member = this.members.find((other) => other.process === process)
-    return String(member?.calls.find((call) => call.fiber === fiber)?.index ?? "keeper")
-  }
-
   // ------------------------------------------------------------------ callers
 
   #start(member: Member, call: Call): void {
     const { sim } = this.#world
-    const { handle, process } = member
-    sim.wrote |= Sim.own(process.index)
+    const { process } = member
     member.started++
-    process.observe(`call${call.index}`)
+    call.isWaiting = true
     sim.log("Caller", process.name, call.refused === undefined ? "token?" : `${call.refused} was refused`, "call")
-    const asked = call.refused === undefined ? handle.access() : handle.refused(call.refused)
-    const fiber = Effect.runForkWith(sim.surroundings(process))(asked, { scheduler: sim.scheduler })
-    call.fiber = fiber
-    fiber.addObserver((exit) => this.#answered(process, call, exit))
+    const { index } = call
+    this.happens(
+      member,
+      `c${index}`,
+      () => ({ _tag: "Called", call: index }),
+      () => `call${index}`,
+    )
+  }
+
+  /** A caller goes away. */
+  cancel(member: Member, { index }: Call): void {
+    this.#world.sim.log("Caller", member.process.name, `goes away (call ${index})`, "fault")
+    this.happens(
+      member,
+      `x${index}`,
+      () => ({ _tag: "Cancelled", call: index }),
+      () => `cancel${index}`,
+    )
   }
 
   #answered(process: Sim.Process, call: Call, exit: Exit.Exit<Access, unknown>): void {
-    const { sim } = this.#world
-    call.fiber = undefined
-    sim.read |= Sim.Server | Sim.Store | Sim.Ghost | Sim.Time
+    call.isWaiting = false
     if (Exit.isSuccess(exit)) this.#served(process, call, exit.value)
     else this.#turnedAway(process, call, exit)
-    process.observe(`done${call.index}${call.done}`)
+    if (this.#world.scenario.memory === "history") process.observe(`done${call.index}${call.done}`)
     if (Exit.isSuccess(exit) && exit.value.note) Judge.noSecret(this.#world, process, exit.value.note)
     if (process.name === epilogueName) Judge.lastWord(this.#world, call)
   }
@@ -189,9 +249,9 @@ export class WorldProcesses {
 
   /** Nobody waits, and whatever a process has under way on its own it brings to an end. */
   get isQuiet(): boolean {
-    return this.members.every(({ calls, process, started, state }) => {
+    return this.members.every(({ calls, life, process, started }) => {
       if (!process.alive) return true
-      if (process.sleepers.length > 0 && typeof state.value === "object") return false
+      if (process.sleepers.length > 0 && typeof life.state.value === "object") return false
       return started === calls.length && calls.every(({ done }) => done !== undefined)
     })
   }
@@ -226,12 +286,13 @@ export class WorldProcesses {
    * What a process remembers, written out: its machine's state, the token at hand, what each call waits for, what it has
    * asked for and when it will wake. Many histories lead to one memory; `memory: "history"` in a scenario tells them apart.
    */
-  memory({ calls, handle, process, started, state }: Member): string {
+  memory({ calls, life, process, started }: Member): string {
+    const { atHand, state } = life
     const { store } = this.#world
     const { outcome, view } = state.context
     let text = `${stateText(state)}${store.relation(view.ticket?.id)}`
-    text += `${view.ticket?.holderGone ? "g" : ""}${store.relation(outcome.doubt)}|${handle.peek() ?? ""}|${started}`
-    for (const { done, fiber } of calls) text += done !== undefined ? "d" : fiber === undefined ? "." : "w"
+    text += `${view.ticket?.holderGone ? "g" : ""}${store.relation(outcome.doubt)}|${atHand}|${started}`
+    for (const { done, isWaiting } of calls) text += done !== undefined ? "d" : isWaiting ? "w" : "."
     for (const operation of process.pending) text += `;${operation.kind}${operation.detail()}`
     for (const { deadline } of process.sleepers) text += `~${deadline}`
     return text

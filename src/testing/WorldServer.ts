@@ -45,34 +45,41 @@ export interface WorldServer {
   readonly issue: (now: number) => Grant
   readonly secrets: () => ReadonlyArray<string>
   readonly digest: () => string
+  /** The same once more, so that each can go its own way. */
+  readonly fork: () => WorldServer
 }
 
 /** `firstExpiresAt`: when the first access token ends. */
 export const make = (overrides: Partial<Policy>, firstExpiresAt: number): WorldServer => {
   const policy = over(standard, overrides)
   const families: Array<Family.Family> = []
-  const refreshTokens = new Map<string, Family.RefreshToken>()
-  const accessTokens = new Map<string, Family.AccessToken>()
+  return from(policy, families, issueTo(families, policy, firstExpiresAt - policy.accessLifetimeMillis))
+}
 
-  const remember = (pair: Family.Pair): Family.Pair => {
-    accessTokens.set(pair.access.secret, pair.access)
-    if (pair.refresh !== undefined) refreshTokens.set(pair.refresh.secret, pair.refresh)
-    return pair
+const issueTo = (families: Array<Family.Family>, policy: Policy, at: number): Grant => {
+  const family = Family.make({
+    number: families.length + 1,
+    clientId: "client",
+    scope: undefined,
+    resource: undefined,
+    overrides: undefined,
+  })
+  families.push(family)
+  const { access, refresh } = Family.mint(family, undefined, policy, at, undefined, secretOf)
+  return { accessToken: access.secret, refreshToken: refresh.secret }
+}
+
+const from = (policy: Policy, families: Array<Family.Family>, first: Grant): WorldServer => {
+  // There are a few tokens at the most: looking through them is cheaper than keeping an index of them for every world.
+  const refreshToken = (secret: string): Family.RefreshToken | undefined => {
+    for (const { refreshTokens } of families)
+      for (const token of refreshTokens) if (token.secret === secret) return token
+    return undefined
   }
-  const issue = (at: number): Grant => {
-    const family = Family.make({
-      number: families.length + 1,
-      clientId: "client",
-      scope: undefined,
-      resource: undefined,
-      overrides: undefined,
-    })
-    families.push(family)
-    const { access, refresh } = Family.mint(family, undefined, policy, at, undefined, secretOf)
-    remember({ access, refresh })
-    return { accessToken: access.secret, refreshToken: refresh.secret }
+  const accessToken = (secret: string): Family.AccessToken | undefined => {
+    for (const { accessTokens } of families) for (const token of accessTokens) if (token.secret === secret) return token
+    return undefined
   }
-  const first = issue(firstExpiresAt - policy.accessLifetimeMillis)
   const wordsOf = (token: string, wire: Wire, fate: string): string => `${wire.status} to ${token}: ${fate}`
 
   const dead = (token: string, why: Spellings.Why): Answer => {
@@ -84,7 +91,7 @@ export const make = (overrides: Partial<Policy>, firstExpiresAt: number): WorldS
     policy,
     first,
     present: (token, at) => {
-      const known = refreshTokens.get(token)
+      const known = refreshToken(token)
       if (known === undefined) return dead(token, "unknown")
       const judgement = Family.judge(known, policy, at)
       const pair = Family.present(known, judgement, policy, at, undefined, secretOf)
@@ -93,7 +100,6 @@ export const make = (overrides: Partial<Policy>, firstExpiresAt: number): WorldS
         const answer = dead(token, why)
         return revokes ? { ...answer, words: `${answer.words}, and the whole family is revoked` } : answer
       }
-      remember(pair)
       const wire = grantedAnswer(
         {
           accessToken: pair.access.secret,
@@ -115,23 +121,27 @@ export const make = (overrides: Partial<Policy>, firstExpiresAt: number): WorldS
       return { wire, words: `${status}`, granted: undefined, dead: false, unsure: status === 502 }
     },
     accepts: (token, at) => {
-      const known = refreshTokens.get(token)
+      const known = refreshToken(token)
       return known !== undefined && Family.judge(known, policy, at)._tag === "Honoured"
     },
     works: (token, at) => {
-      const known = accessTokens.get(token)
+      const known = accessToken(token)
       return known !== undefined && Family.inactive(known, at) === undefined
     },
     used: (token) => {
-      Family.used(accessTokens.get(token)?.refreshToken, policy)
+      Family.used(accessToken(token)?.refreshToken, policy)
     },
     withdraw: (token) => {
-      accessTokens.get(token)!.revoked = true
+      accessToken(token)!.revoked = true
     },
     revoke: () => families.forEach((family) => Family.revoke(family, policy.revokesAccessTokens)),
     isRevoked: () => families.every(({ revoked }) => revoked),
-    issue,
-    secrets: () => [...refreshTokens.keys(), ...accessTokens.keys()],
+    issue: (at) => issueTo(families, policy, at),
+    secrets: () =>
+      families.flatMap(({ accessTokens, refreshTokens }) =>
+        [...refreshTokens, ...accessTokens].map(({ secret }) => secret),
+      ),
     digest: () => families.map(Family.digest).join("&"),
+    fork: () => from(policy, families.map(Family.copy), first),
   }
 }

@@ -8,22 +8,36 @@
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as Stream from "effect/Stream"
 import { apply, type Change } from "../lifecycle/Change.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
-import { type CredentialStore, StoreUnavailable } from "../store/CredentialStore.ts"
+import { StoreUnavailable } from "../store/CredentialStore.ts"
+import { credentialName, type Request } from "./Program.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
 import * as Judge from "./worldJudge.ts"
 import { changeWords, credentialWords } from "./worldNames.ts"
+import type { Member } from "./WorldProcesses.ts"
 import type { Grant } from "./WorldServer.ts"
-
-export const credentialName = "github"
 
 const down = new StoreUnavailable({ reason: "full", path: "keep.db", message: "keep.db: the disk is full" })
 
-const readTouches = Sim.Store | Sim.Alive | Sim.Time
+const readTouches = Sim.Store | Sim.Time
 const changeTouches = readTouches | Sim.Server | Sim.Ghost
+
+type StoreRequest = Exclude<Request, { readonly _tag: "Send" }>
+
+interface Answer {
+  /** Tells it from all other answers that could be given now. */
+  readonly name: string
+  readonly answer: Effect.Effect<unknown, StoreUnavailable>
+}
+
+/** Told apart where a process asks for two of a kind at once. */
+const nameOf = (process: Sim.Process, kind: string): string => {
+  let id = `${process.name}:${kind}`
+  while (process.pending.some((other) => other.id === id)) id += "+"
+  return id
+}
 
 export class WorldStore {
   stored: Credential | undefined
@@ -33,12 +47,13 @@ export class WorldStore {
   downUntil = 0
   readonly #world: World
 
-  constructor(world: World, grant: Grant, expiresAt: number) {
+  constructor(world: World, stored: Credential | undefined) {
     this.#world = world
-    this.stored = this.#credential(grant, expiresAt)
+    this.stored = stored
   }
 
-  #credential(grant: Grant, expiresAt: number): Credential {
+  /** What a sign-in leaves. */
+  credential(grant: Grant, expiresAt: number): Credential {
     const { believed, server } = this.#world.scenario
     const { accessLifetimeMillis: lifetimeMillis, graceMillis, reuse } = this.#world.server.policy
     return {
@@ -60,62 +75,65 @@ export class WorldStore {
     }
   }
 
+  fork(world: World): WorldStore {
+    const next = new WorldStore(world, this.stored)
+    next.newest = this.newest
+    next.downUntil = this.downUntil
+    return next
+  }
+
   get isDown(): boolean {
     return this.#world.sim.now < this.downUntil
   }
 
-  /** The store as `process` has it. */
-  service(process: Sim.Process): CredentialStore["Service"] {
+  /** What `member` asks of the store, as a step that it can take. */
+  offer(member: Member, number: number, request: StoreRequest, id?: string): Sim.Operation {
     const { processes, sim } = this.#world
-    return {
-      read: () =>
-        Effect.withFiber((fiber) =>
-          sim.operation(
-            process,
-            "read",
-            () => processes.caller(process, fiber),
-            readTouches,
-            0,
-            () => this.#read(process),
-          ),
-        ),
-      compareAndSwap: (_, change) =>
-        sim.operation(
-          process,
-          change._tag.toLowerCase(),
-          () => this.#changeDigest(change),
-          changeTouches,
-          Sim.Store | Sim.Ghost,
-          () => this.#change(process, change),
-        ),
-      list: Effect.sync(() => (this.stored === undefined ? [] : [this.stored])),
-      remove: () => Effect.die("not in this world"),
-      append: () => Effect.void,
-      history: () => Effect.succeed([]),
-      changes: Stream.empty,
+    const { process } = member
+    const isRead = request._tag === "Read"
+    const kind = isRead ? "read" : request.change._tag.toLowerCase()
+    const operation: Sim.Operation = {
+      id: id ?? nameOf(process, kind),
+      kind,
+      number,
+      request,
+      detail: () => (isRead ? request.caller : this.#changeDigest(request.change)),
+      enabled: () => true,
+      run: () => {
+        process.pending.splice(process.pending.indexOf(operation), 1)
+        sim.read |= isRead ? readTouches : changeTouches
+        if (!isRead) sim.wrote |= Sim.Store | Sim.Ghost
+        const { answer, name } = this.isDown
+          ? this.#fails(process)
+          : isRead
+            ? this.#read(process)
+            : this.#change(process, request.change)
+        processes.happens(
+          member,
+          `${number}${name}`,
+          () => ({ _tag: "Answered", number, answer }),
+          () => `${number}${kind}${name === "down" ? name : `${name[0]}${this.digest(process)}`}`,
+        )
+      },
     }
+    return operation
   }
 
-  #fails(process: Sim.Process): readonly [Effect.Effect<never, StoreUnavailable>, string] {
+  #fails(process: Sim.Process): Answer {
     this.#world.sim.log("Store", process.name, "fails: the disk is full", "fault")
-    return [Effect.fail(down), "down"]
+    return { name: "down", answer: Effect.fail(down) }
   }
 
-  #read(process: Sim.Process): readonly [Effect.Effect<Credential | undefined, StoreUnavailable>, string] {
-    const { sim } = this.#world
-    if (this.isDown) return this.#fails(process)
+  #read(process: Sim.Process): Answer {
+    const { lives, sim } = this.#world
     sim.log(process.name, "Store", "read", "call")
     sim.log("Store", process.name, this.#words(), "reply")
-    return [Effect.succeed(this.stored), this.digest(process)]
+    return { name: `r${lives.numberOf(this.stored)}`, answer: Effect.succeed(this.stored) }
   }
 
-  #change(
-    process: Sim.Process,
-    change: Change,
-  ): readonly [Effect.Effect<{ applied: boolean; credential: Credential | undefined }, StoreUnavailable>, string] {
-    const { monitor, parts, sim } = this.#world
-    if (this.isDown) return this.#fails(process)
-    const next = parts.apply(this.stored, this.newest, change)
+  #change(process: Sim.Process, change: Change): Answer {
+    const { lives, monitor, sim } = this.#world
+    const next = lives.applied(this.stored, this.newest, change)
     const applied = next !== undefined
     sim.log(process.name, "Store", changeWords(change), "call")
     Judge.changed(this.#world, process, change, next)
@@ -127,7 +145,11 @@ export class WorldStore {
     if (change._tag === "Commit" && !applied) {
       for (const rotation of monitor.rotations) if (rotation.holder === process) monitor.dropped(rotation)
     }
-    return [Effect.succeed({ applied, credential: this.stored }), `${applied}${this.digest(process)}`]
+    const credential = this.stored
+    return {
+      name: `${applied ? "y" : "n"}${lives.numberOf(credential)}`,
+      answer: Effect.succeed({ applied, credential }),
+    }
   }
 
   #write(process: Sim.Process, next: Credential): void {
@@ -144,10 +166,10 @@ export class WorldStore {
 
   /** A person signs in again: a write that asks nothing. */
   signIn(grant: Grant): void {
-    const { server, sim } = this.#world
-    const { generation: _, ...credential } = this.#credential(grant, sim.now + server.policy.accessLifetimeMillis)
+    const { lives, server, sim } = this.#world
+    const { generation: _, ...credential } = this.credential(grant, sim.now + server.policy.accessLifetimeMillis)
     const next = apply(this.stored, this.newest, { _tag: "Put", credential })!
-    this.stored = next
+    this.stored = lives.same(next)
     this.newest = next.generation
     sim.log("Person", "Store", `signs in: ${this.#words()}`, "fault")
   }

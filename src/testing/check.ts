@@ -12,11 +12,11 @@ import { Counterexample, parseSchedule } from "./Counterexample.ts"
 import * as Explore from "./explore.ts"
 import * as Foreign from "./exploreForeign.ts"
 import type { ForeignScenario } from "./Foreign.ts"
+import type { Parts } from "./Parts.ts"
 import { vacuity } from "./results.ts"
 import type { Scenario } from "./Scenario.ts"
 import type { Story } from "./sequence.ts"
 import type { Action } from "./Simulation.ts"
-import type { Parts } from "./World.ts"
 
 type AnyScenario = Scenario | ForeignScenario
 

@@ -12,20 +12,42 @@
  *   out, not explored.
  * - Cut short, the result is `incomplete`, never `holds`.
  */
+import { Lives } from "./Life.ts"
 import type { Violation } from "./Monitor.ts"
+import { type Parts, realParts } from "./Parts.ts"
+import { remembered } from "./remembered.ts"
 import type { Bounds, Scenario } from "./Scenario.ts"
+import { fingerprint, SeenStates } from "./SeenStates.ts"
 import { type Action, Everything } from "./Simulation.ts"
-import { type Parts, World } from "./World.ts"
+import { World } from "./World.ts"
 
 export interface Reductions {
   readonly sleepSets: boolean
   readonly stateHash: boolean
   readonly symmetry: boolean
   readonly ample: boolean
+  /** What a real program has done once is remembered. */
+  readonly lives: boolean
+  /** A branch goes on from a copy of the world, where the world can be copied, instead of from the start. */
+  readonly forks: boolean
 }
 
-export const allReductions: Reductions = { sleepSets: true, stateHash: true, symmetry: true, ample: true }
-export const noReductions: Reductions = { sleepSets: false, stateHash: false, symmetry: false, ample: false }
+export const allReductions: Reductions = {
+  sleepSets: true,
+  stateHash: true,
+  symmetry: true,
+  ample: true,
+  lives: true,
+  forks: true,
+}
+export const noReductions: Reductions = {
+  sleepSets: false,
+  stateHash: false,
+  symmetry: false,
+  ample: false,
+  lives: false,
+  forks: false,
+}
 
 /**
  * What can be explored: something that offers steps, takes one, and can be made again from the start. A step may be a
@@ -45,8 +67,10 @@ export interface Explorable {
   readonly canonical: (id: string) => string
   /** The index of an action that needs no alternatives, or -1. */
   readonly ample: (actions: ReadonlyArray<Action>) => number
-  /** What happened how often. */
+  /** What happened how often, since it was made or forked. */
   readonly happened: Readonly<Record<string, number>>
+  /** The same once more, so that each can go its own way; what cannot be forked is made again and brought there. */
+  readonly fork?: (() => Explorable) | undefined
 }
 
 export interface ExploreOptions {
@@ -57,10 +81,12 @@ export interface ExploreOptions {
   readonly maxMillis?: number | undefined
   /** Switches between processes that could have gone on, for minimal counterexamples. Excludes all other reductions. */
   readonly preemptions?: number | undefined
-  /** Called every few thousand executions. */
-  readonly progress?: ((report: Report) => void) | undefined
+  /** Called every few thousand executions, and waited for; `false` ends the exploration there. */
+  readonly progress?: ((report: Report) => void | Promise<boolean>) | undefined
   /** Collects the keys of final states, for comparing reductions. */
   readonly finals?: Set<string> | undefined
+  /** Where the states go that have been seen: for whoever wants to weigh them. */
+  readonly seen?: SeenStates | undefined
 }
 
 export interface Options extends ExploreOptions {
@@ -95,26 +121,14 @@ interface Node {
   readonly done: Array<readonly [string, Access]>
   readonly last: number
   readonly used: number
+  /** The world as it was here, where it can be forked. */
+  world: Explorable | undefined
   read: number
   wrote: number
 }
 
 /** Bits of `Simulation`. */
 export type Access = readonly [read: number, wrote: number]
-
-/** A 53-bit fingerprint instead of the state's text: 40 bytes a state instead of kilobytes. */
-const fingerprint = (text: string): number => {
-  let a = 0xdeadbeef | 0
-  let b = 0x41c6ce57 | 0
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    a = Math.imul(a ^ code, 0x9e3779b1)
-    b = Math.imul(b ^ code, 0x5f356495)
-  }
-  a = Math.imul(a ^ (a >>> 16), 0x85ebca6b) ^ Math.imul(b ^ (b >>> 13), 0xc2b2ae35)
-  b = Math.imul(b ^ (b >>> 16), 0x85ebca6b) ^ Math.imul(a ^ (a >>> 13), 0xc2b2ae35)
-  return (b & 0x1fffff) * 4294967296 + (a >>> 0)
-}
 
 const independent = (access: Access, read: number, wrote: number): boolean =>
   wrote !== Everything && access[1] !== Everything && (access[1] & (read | wrote)) === 0 && (wrote & access[0]) === 0
@@ -131,11 +145,15 @@ const maxSteps = 500
 
 /** Every interleaving of a scenario of Keepers. */
 export const explore = (scenario: Scenario, options: Options = {}): Promise<Report> => {
-  const { bounds = scenario.bounds, parts } = options
+  const { bounds = scenario.bounds } = options
+  const given = options.parts ?? realParts
+  // For this exploration only, or the answers would pile up.
+  const parts = { ...given, decide: remembered(given.decide) }
   const watched = scenario.watched && new Set(scenario.watched)
   const alike = scenario.processes.every(({ host, skewMillis }) => host === undefined && skewMillis === undefined)
   const reductions = options.reductions ?? allReductions
-  return exploreWith(() => new World(scenario, { ...bounds, ...(parts && { parts }), watched }), {
+  const lives = reductions.lives ? new Lives(parts) : undefined
+  return exploreWith(() => new World(scenario, { ...bounds, parts, lives, watched }), {
     ...options,
     reductions: { ...reductions, symmetry: reductions.symmetry && alike },
   })
@@ -150,8 +168,10 @@ export const exploreWith = async (
   const preemptions = options.preemptions ?? Infinity
   const bounded = Number.isFinite(preemptions)
   const chosen = options.reductions ?? allReductions
-  const { ample, sleepSets, stateHash, symmetry } = bounded ? { ...noReductions, stateHash: chosen.stateHash } : chosen
-  const seen = new Map<number, Set<string> | number | true>()
+  const { ample, forks, sleepSets, stateHash, symmetry } = bounded
+    ? { ...chosen, ample: false, sleepSets: false, symmetry: false }
+    : chosen
+  const seen = options.seen ?? new SeenStates()
   const stack: Array<Node> = []
   const found: Array<Found> = []
   const foundAlready = new Set<string>()
@@ -183,13 +203,15 @@ export const exploreWith = async (
   const stackTraceLimit = Error.stackTraceLimit
   Error.stackTraceLimit = 0
   for (;;) {
-    const making = make()
+    const from = stack.at(-1)
+    const isLast = from !== undefined && from.position === from.order.length - 1
+    const making = from?.world === undefined ? make() : isLast ? from.world : from.world.fork!()
     const world = making instanceof Promise ? await making : making
     executions++
     let sleep: Map<string, Access> = new Map()
     let last = -2
     let used = 0
-    for (let depth = 0; ; depth++) {
+    for (let depth = from?.world === undefined ? 0 : stack.length - 1; ; depth++) {
       const actions = world.enabled()
       let node = stack[depth]
       if (node === undefined) {
@@ -203,18 +225,20 @@ export const exploreWith = async (
         if (stateHash) {
           const key = fingerprint(world.key(symmetry, bounded ? last : -3))
           const known = seen.get(key)
-          const names = (ids: Iterable<string>): Set<string> =>
-            new Set(symmetry ? [...ids].map((id) => world.canonical(id)) : ids)
-          if (known === undefined) seen.set(key, sleepSets ? names(sleep.keys()) : bounded ? preemptions - used : true)
-          else if (known instanceof Set) {
+          const left = bounded ? preemptions - used : 0
+          if (sleepSets) {
+            const asleep = new Set<string>()
+            for (const id of sleep.keys()) asleep.add(symmetry ? world.canonical(id) : id)
             // What slept then and does not sleep now has never been tried from here.
-            const asleep = names(sleep.keys())
-            const awake = [...known].filter((id) => !asleep.has(id))
-            if (awake.length === 0) break
-            only = new Set(awake)
-            for (const id of awake) known.delete(id)
-          } else if (known === true || known >= preemptions - used) break
-          else seen.set(key, preemptions - used)
+            const slept = known === undefined ? asleep : seen.combination(known)
+            const awake = new Set([...slept].filter((id) => !asleep.has(id)))
+            if (known !== undefined && awake.size === 0) break
+            seen.set(key, seen.numberOf(awake.size === 0 ? slept : new Set([...slept].filter((id) => asleep.has(id)))))
+            if (known !== undefined) only = awake
+          } else {
+            if (known !== undefined && known >= left) break
+            seen.set(key, left)
+          }
         }
         if (actions.length === 0) {
           ends++
@@ -243,6 +267,7 @@ export const exploreWith = async (
           done: [],
           last,
           used,
+          world: forks && choices.length > 1 ? world.fork?.() : undefined,
           read: 0,
           wrote: 0,
         }
@@ -289,7 +314,7 @@ export const exploreWith = async (
     if (options.maxExecutions !== undefined && executions >= options.maxExecutions) break
     if ((executions & 255) === 0) {
       if (options.maxMillis !== undefined && performance.now() - started > options.maxMillis) break
-      if ((executions & 8191) === 0) options.progress?.(report())
+      if ((executions & 8191) === 0 && (await options.progress?.(report())) === false) break
     }
   }
   Error.stackTraceLimit = stackTraceLimit
@@ -327,7 +352,7 @@ export interface Shortest {
 /** The cheapest counterexample: fewest faults and stalls first, then fewest switches between processes. */
 export const shortest = async (
   scenario: Scenario,
-  options: { readonly parts?: Parts | undefined; readonly maxMillis?: number | undefined } = {},
+  options: Pick<Options, "parts" | "maxMillis" | "progress"> = {},
 ): Promise<Shortest> => {
   const started = performance.now()
   let executions = 0

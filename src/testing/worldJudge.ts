@@ -39,13 +39,13 @@ export const scene = ({ badToken, server, sim, store }: World, process: Sim.Proc
 // ---------------------------------------------------------------------- what is written
 
 /** Before anybody reads an answer it is on the disk, or a process that dies then takes it along. */
-const writtenDown = ({ happened, monitor, store }: World, process: Sim.Process, token: string): void => {
+const writtenDown = ({ faulted, monitor, store }: World, process: Sim.Process, token: string): void => {
   // Where somebody else has presented the token again, the ticket is his.
   if (store.stored?.ticket?.holder.instance !== process.name) return
   const isOnlyInMemory = monitor.rotations.some(
     ({ accessToken, fate, holder }) => accessToken === token && fate === "delivered" && holder === process,
   )
-  if (isOnlyInMemory && happened["storeFails"] === undefined) {
+  if (isOnlyInMemory && faulted.storeFails === undefined) {
     monitor.fail("I4 what was granted is stored", `${process.name} reads ${token} before the answer is written down`)
   }
 }
@@ -57,7 +57,8 @@ export const changed = (world: World, process: Sim.Process, change: Change, next
   const before = store.stored
   const stored = before?.generation
   // What is kept beside newer tokens does not replace them.
-  const isBeside = next?.alternates !== undefined && next.tokens === before?.tokens && next.verdict === undefined
+  const tokenOf = (record: Credential | undefined) => record && Redacted.value(record.tokens.accessToken)
+  const isBeside = next?.alternates !== undefined && tokenOf(next) === tokenOf(before) && next.verdict === undefined
   const applied = next !== undefined && !isBeside
   if (applied && stored !== change.generation) {
     monitor.fail(
@@ -159,7 +160,7 @@ const isInHand = (fate: Rotation["fate"]): boolean => fate === "delivered" || fa
 
 /** A caller gets a token. */
 export const served = (world: World, process: Sim.Process, call: Call, token: string): void => {
-  const { badToken, happened, monitor, server, sim } = world
+  const { badToken, faulted, monitor, server, sim } = world
   if (token === call.refused) {
     monitor.fail("the token works", `${process.name} gives back ${token}, which was just refused`)
   }
@@ -172,7 +173,7 @@ export const served = (world: World, process: Sim.Process, call: Call, token: st
     monitor.fail("the token works", `${process.name} hands out ${token}, which no resource server accepts`)
   }
   const isHeld = monitor.rotations.some(({ accessToken, fate }) => accessToken === token && isInHand(fate))
-  if (isHeld && happened["storeFails"] === undefined) {
+  if (isHeld && faulted.storeFails === undefined) {
     monitor.fail("I4 what was granted is stored", `${process.name} hands out ${token} before it is stored`)
   }
 }
@@ -184,12 +185,12 @@ export const turnedAway = (
   call: Call,
   error: { readonly _tag: string; readonly message: string },
 ): void => {
-  const { happened, monitor, server, sim, store } = world
+  const { faulted, monitor, server, sim, store } = world
   const { stored } = store
   noSecret(world, process, error.message)
   const token = stored && Redacted.value(stored.tokens.accessToken)
   // What the store holds while it cannot be read, nobody can know.
-  if (store.isDown || (error._tag === "StoreUnavailable" && happened["storeFails"] !== undefined)) return
+  if (store.isDown || (error._tag === "StoreUnavailable" && faulted.storeFails !== undefined)) return
   if (stored !== undefined && token !== call.refused && scene(world, process).storedTokenWorks) {
     monitor.fail(
       "I5 no error while a token works",

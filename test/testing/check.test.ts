@@ -4,7 +4,7 @@ import { Counterexample } from "../../src/testing/Counterexample.ts"
 import type { ForeignClient, ForeignScenario } from "../../src/testing/Foreign.ts"
 import { copies } from "../../src/testing/Foreign.ts"
 import { alike, scenario } from "../../src/testing/Scenario.ts"
-import { type Parts, realParts } from "../../src/testing/World.ts"
+import { type Parts, realParts } from "../../src/testing/Parts.ts"
 import { mutants } from "./mutants.ts"
 
 const two = scenario({ name: "two", about: "", processes: alike(2, "token"), epilogue: false })

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import * as Crypto from "node:crypto"
 import { allReductions, explore, noReductions, type Reductions, replay, shortest } from "../../src/testing/explore.ts"
 import { alike, type Scenario, scenario } from "../../src/testing/Scenario.ts"
 import { toMermaid, toText } from "../../src/testing/sequence.ts"
 import { plots, tell } from "../../src/testing/stories.ts"
-import { realParts } from "../../src/testing/World.ts"
+import { realParts } from "../../src/testing/Parts.ts"
 
 const two = scenario({ name: "two", about: "", processes: alike(2, "token"), epilogue: false })
 const one = scenario({
@@ -21,6 +22,49 @@ const refusedEarly = scenario({
   processes: alike(2, "refused"),
   token: "fresh",
   epilogue: false,
+})
+
+/** Whatever can happen, in worlds small enough to be tried without any shortcut. */
+const everything: ReadonlyArray<Scenario> = [
+  scenario({
+    name: "the network, in the background",
+    about: "",
+    processes: alike(2, "token"),
+    token: "inWindow",
+    background: true,
+    server: { reuse: "strict" },
+    faults: ["crash", "lostRequest", "lostAnswer", "busyBefore", "busyAfter", "rateLimited"],
+    bounds: { faults: 1, stalls: 0 },
+    restart: 1,
+  }),
+  scenario({
+    name: "late and twice",
+    about: "",
+    processes: alike(1, "token", "token"),
+    server: { reuse: "fork", graceMillis: 60_000 },
+    faults: ["crash", "late", "twice", "lostAnswer"],
+    bounds: { faults: 2, stalls: 1 },
+    restart: 1,
+  }),
+  scenario({
+    name: "people, disks and clocks",
+    about: "",
+    processes: [{ calls: ["refused"] }, { calls: ["token"], host: "h2", skewMillis: 120_000 }],
+    token: "fresh",
+    server: { reuse: "idempotent", graceMillis: 60_000 },
+    faults: ["cancel", "storeFails", "pause", "signIn", "signOut", "revoke"],
+    bounds: { faults: 1, stalls: 0 },
+    restart: 1,
+  }),
+]
+
+const crashes = scenario({
+  name: "two die",
+  about: "",
+  processes: alike(2, "token"),
+  faults: ["crash", "busyAfter"],
+  bounds: { faults: 2, stalls: 0 },
+  restart: 1,
 })
 
 /** A bug that interleaving alone reveals: the ticket can be won by anybody at any time. */
@@ -53,6 +97,8 @@ describe("the reductions lose nothing", () => {
     ["state hashing alone", { ...noReductions, stateHash: true }],
     ["hashing with symmetry", { ...noReductions, stateHash: true, symmetry: true }],
     ["sleep sets and hashing", { ...noReductions, sleepSets: true, stateHash: true }],
+    ["remembered lives alone", { ...noReductions, lives: true }],
+    ["copied worlds alone", { ...noReductions, forks: true }],
   ]
   for (const [what, reductions] of variants) {
     it(`${what}: the same ends as the plain search, and nothing found`, { timeout: 120_000 }, async () => {
@@ -72,6 +118,35 @@ describe("the reductions lose nothing", () => {
     const reduced = await outcome(two, allReductions, noTicket)
     assert.isAbove(plain.found.length, 0)
     assert.deepStrictEqual(reduced.found, plain.found)
+  })
+
+  const shortcuts: ReadonlyArray<readonly [string, Partial<Reductions>]> = [
+    ["remembered lives", { lives: false }],
+    ["copied worlds", { forks: false }],
+    ["both", { lives: false, forks: false }],
+  ]
+  for (const [what, without] of shortcuts) {
+    it(`without ${what} an exploration is slower, and otherwise the very same`, { timeout: 120_000 }, async () => {
+      for (const set of everything) {
+        const short = await outcome(set, allReductions)
+        const long = await outcome(set, { ...allReductions, ...without })
+        const { ends, executions, found, states, verdict } = long.report
+        assert.isAbove(ends, 0, set.name)
+        assert.deepInclude(short.report, { ends, executions, found, states, verdict }, set.name)
+        assert.deepStrictEqual(short.finals, long.finals)
+      }
+    })
+  }
+
+  it("all of them: the same ends as hashing alone, where two processes race and more goes wrong", async () => {
+    const hashing = { ...noReductions, stateHash: true, lives: true, forks: true }
+    for (const set of [...everything, crashes]) {
+      const plain = await outcome(set, hashing)
+      const reduced = await outcome(set, allReductions)
+      assert.strictEqual(plain.report.verdict, "holds", set.name)
+      assert.deepStrictEqual(reduced.finals, plain.finals, set.name)
+      assert.isBelow(reduced.report.executions, plain.report.executions, set.name)
+    }
   })
 
   it("memory written out and the history of all observations lead to the same ends", async () => {
@@ -114,6 +189,23 @@ describe("a schedule", () => {
 })
 
 describe("an exploration", () => {
+  it("of a program that is not the same every time is given up", async () => {
+    let reads = 0
+    const moody = {
+      ...realParts,
+      store: ((store) => ({
+        ...store,
+        read: (name) => (++reads % 7 === 0 ? Effect.andThen(store.read(name), store.read(name)) : store.read(name)),
+      })) as typeof realParts.store,
+    }
+    for (const shortcuts of [{}, { lives: false, forks: false }]) {
+      const error = await explore(one, { parts: moody, reductions: { ...allReductions, ...shortcuts } }).catch(
+        (error: unknown) => error,
+      )
+      assert.match(String(error), /not deterministic/)
+    }
+  })
+
   it("that is cut short is incomplete, and never holds", async () => {
     const report = await explore({ ...one, bounds: { faults: 1, stalls: 0 } }, { maxExecutions: 5 })
     assert.strictEqual(report.verdict, "incomplete")

@@ -19,10 +19,9 @@ import type { Command, Event } from "../../src/lifecycle/protocol.ts"
 import type { View } from "../../src/lifecycle/View.ts"
 import type { CredentialStore } from "../../src/store/CredentialStore.ts"
 import type { Invariant } from "../../src/testing/Monitor.ts"
-import { remembered } from "../../src/testing/remembered.ts"
 import { alike, type Scenario, scenario } from "../../src/testing/Scenario.ts"
 import type { Process } from "../../src/testing/Simulation.ts"
-import { type Parts, realParts, type World } from "../../src/testing/World.ts"
+import { type Clocks, type Parts, realParts } from "../../src/testing/Parts.ts"
 
 export interface Mutant {
   readonly name: string
@@ -41,7 +40,7 @@ type Of<Tag extends Change.Change["_tag"]> = Extract<Change.Change, { readonly _
 
 /** The machine hears another event than the one that happened. */
 const hearing = (event: (event: Event, state: State) => Event): Partial<Parts> => ({
-  decide: remembered((state, heard) => realParts.decide(state, event(heard, state))),
+  decide: (state, heard) => realParts.decide(state, event(heard, state)),
 })
 
 /** The machine sees another record than the one that is stored. */
@@ -50,10 +49,10 @@ const seeing = (view: (view: View) => View): Partial<Parts> =>
 
 /** Of what the machine wishes, only some is done. */
 const wishing = (keep: (command: Command, event: Event, before: State) => boolean): Partial<Parts> => ({
-  decide: remembered((state, event) => {
+  decide: (state, event) => {
     const [next, commands] = realParts.decide(state, event)
     return [next, commands.filter((command) => keep(command, event, state))]
-  }),
+  },
 })
 
 /** The store has another rule for one kind of change. */
@@ -132,10 +131,9 @@ const abortOf = (process: Process): Deferred.Deferred<void> => {
 }
 
 /** A token at hand, with a timer in the place of its expiry. */
-const countingDown = (keeper: Handle, world: World): Handle => {
+const countingDown = (keeper: Handle, { now, uptime }: Clocks): Handle => {
   let kept: Access | undefined
   let end = 0
-  const uptime = () => world.sim.now - 600_000 * (world.happened["pause"] ?? 0)
   return {
     ...keeper,
     access: (options) =>
@@ -144,7 +142,7 @@ const countingDown = (keeper: Handle, world: World): Handle => {
           ? Effect.succeed(kept)
           : Effect.map(keeper.access(options), (access) => {
               kept = access
-              end = uptime() + ((access.expiresAt ?? world.sim.now) - world.sim.now)
+              end = uptime() + ((access.expiresAt ?? now()) - now())
               return access
             }),
       ),

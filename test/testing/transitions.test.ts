@@ -18,7 +18,8 @@ import {
 } from "../../src/lifecycle/transitions.ts"
 import { seeded, walk } from "../../src/testing/random.ts"
 import { remembered } from "../../src/testing/remembered.ts"
-import { realParts, World } from "../../src/testing/World.ts"
+import { realParts } from "../../src/testing/Parts.ts"
+import { World } from "../../src/testing/World.ts"
 import { kinds } from "./lives.ts"
 import { late, untaken } from "./untaken.ts"
 

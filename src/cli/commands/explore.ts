@@ -30,11 +30,12 @@ const longestSearchMillis = 60_000
 
 const rate = ({ executions, millis }: Report): string => `${Math.round((executions / Math.max(1, millis)) * 1000)}/s`
 
-const line = ({ bounds, name }: Scenario, report: Report): string =>
+const line = ({ bounds, name, processes }: Scenario, report: Report, preemptions: number | undefined): string =>
   [
     report.verdict.padEnd(10),
     name.padEnd(36),
-    `faults<=${bounds.faults} stalls<=${bounds.stalls}`,
+    `processes=${processes.length}`,
+    `faults<=${bounds.faults} stalls<=${bounds.stalls}${preemptions === undefined ? "" : ` preemptions<=${preemptions}`}`,
     `${report.executions} executions`,
     `${report.states} states`,
     `${(report.millis / 1000).toFixed(1)} s`,
@@ -49,6 +50,56 @@ const chosen = (scenarios: ReadonlyArray<Scenario>, wanted: string | undefined) 
     : Effect.fail(new Usage({ message: "SCENARIO: there is none of this name. See: tokenkeep explore --list" }))
 }
 
+interface Size {
+  readonly faults: number | undefined
+  readonly stalls: number | undefined
+  readonly processes: number | undefined
+}
+
+/** A world has room for so many processes, and the one that asks last of all. */
+const mostProcesses = 7
+
+const resized = (one: Scenario, { faults, processes, stalls }: Size): Scenario => {
+  const { length } = one.processes
+  return {
+    ...one,
+    bounds: { faults: faults ?? one.bounds.faults, stalls: stalls ?? one.bounds.stalls },
+    processes: Array.from({ length: processes ?? length }, (_, index) => one.processes[index % length]!),
+  }
+}
+
+const flagsOf = (size: Size): string =>
+  Object.entries(size)
+    .map(([name, value]) => (value === undefined ? "" : ` --${name} ${value}`))
+    .join("")
+
+const amount = (name: string, least: number, most: number, description: string) =>
+  Flag.Int(name).pipe(
+    Flag.withMetavar("N"),
+    Flag.withDescription(description),
+    Flag.filter(
+      (value) => value >= least && value <= most,
+      () => `a whole number from ${least} to ${most}`,
+    ),
+    Flag.optional,
+  )
+
+/** Shows how far it is, and lets Ctrl-C through: an exploration leaves no gap by itself. */
+const progressOf =
+  (what: string, signal: AbortSignal) =>
+  async (report: Report): Promise<boolean> => {
+    if (process.stderr.isTTY)
+      process.stderr.write(
+        `\r\u001b[K${what}: ${report.executions} executions, ${report.states} states, ${rate(report)}`,
+      )
+    await new Promise((resolve) => setImmediate(resolve))
+    return !signal.aborted
+  }
+
+const clearLine = Effect.sync(() => {
+  if (process.stderr.isTTY) process.stderr.write("\r\u001b[K")
+})
+
 export const explore = Command.make(
   "explore",
   {
@@ -60,6 +111,15 @@ export const explore = Command.make(
       Flag.withDescription("List the scenarios"),
       Flag.withDefault(false),
       Flag.withoutNegation,
+    ),
+    faults: amount("faults", 0, 9, "So much may go wrong (default: as much as the scenario says)"),
+    stalls: amount("stalls", 0, 9, "So often everybody may stand still although they could go on"),
+    processes: amount("processes", 1, mostProcesses, "So many processes, taken from the scenario's in turn"),
+    preemptions: amount(
+      "preemptions",
+      0,
+      9,
+      "Change processes at most so often where one could go on: sooner done, and no proof",
     ),
     replay: Flag.String("replay").pipe(
       Flag.withDescription("Run one schedule again and tell it: the steps that a counterexample names"),
@@ -76,10 +136,17 @@ export const explore = Command.make(
     ),
     json: jsonFlag,
   },
-  Effect.fnUntraced(function* ({ format, json, list, replay, scenario, story }) {
+  Effect.fnUntraced(function* ({ format, json, list, replay, scenario, story, ...flags }) {
     const [Explore, { scenarios }, Sequence, { plots, tell: play }, Results, Counterexample] = yield* load
     const stories = plots.map((plot) => plot.scenario)
-    const set = yield* chosen(story ? stories : [...scenarios, ...stories], Option.getOrUndefined(scenario))
+    const size: Size = {
+      faults: Option.getOrUndefined(flags.faults),
+      stalls: Option.getOrUndefined(flags.stalls),
+      processes: Option.getOrUndefined(flags.processes),
+    }
+    const preemptions = Option.getOrUndefined(flags.preemptions)
+    const all = story ? stories : [...scenarios, ...stories].map((one) => resized(one, size))
+    const set = yield* chosen(all, Option.getOrUndefined(scenario))
     if (list) return yield* result(set.map(({ about, name }) => `${name.padEnd(40)}  ${about}`).join("\n"))
     const told = (one: Story): string =>
       format === "mermaid" ? Sequence.toMermaid(one).trimEnd() : `${one.title}\n\n${Sequence.toText(one)}`
@@ -104,22 +171,24 @@ export const explore = Command.make(
     }
     let violated = false
     const reports: Array<readonly [Scenario, Report]> = []
-    for (const one of Option.isSome(scenario) ? set : scenarios) {
-      const progress = (report: Report): void => {
-        if (process.stderr.isTTY)
-          process.stderr.write(`\r${one.name}: ${report.executions} executions, ${rate(report)} `)
-      }
-      const report = yield* Effect.promise(() => Explore.explore(one, { progress }))
-      if (process.stderr.isTTY) process.stderr.write("\r\u001b[K")
+    for (const one of Option.isSome(scenario) ? set : set.slice(0, scenarios.length)) {
+      const report = yield* Effect.promise((signal) =>
+        Explore.explore(one, { preemptions, progress: progressOf(one.name, signal) }),
+      ).pipe(Effect.ensuring(clearLine))
       reports.push([one, report])
-      if (!json && format !== "markdown") yield* result(line(one, report))
+      if (!json && format !== "markdown") yield* result(line(one, report, preemptions))
       for (const first of report.found) {
         violated = true
         const { invariant, detail } = first.violation
         yield* advise(`${one.name}: ${invariant}: ${detail}`)
         if (json) continue
-        const { found = first } = yield* Effect.promise(() => Explore.shortest(one, { maxMillis: longestSearchMillis }))
-        const again = `tokenkeep explore ${one.name} --replay "${Counterexample.spelled(found.schedule)}"`
+        const { found = first } = yield* Effect.promise((signal) =>
+          Explore.shortest(one, {
+            maxMillis: longestSearchMillis,
+            progress: progressOf(`${one.name}, a shorter story`, signal),
+          }),
+        ).pipe(Effect.ensuring(clearLine))
+        const again = `tokenkeep explore ${one.name}${flagsOf(size)} --replay "${Counterexample.spelled(found.schedule)}"`
         yield* result(Counterexample.describe(storyOf(one, found.schedule), again))
       }
     }
@@ -142,5 +211,6 @@ export const explore = Command.make(
     { command: "tokenkeep explore two-calls-each/strict" },
     { command: "tokenkeep explore refused --format markdown", description: "All reuse classes of one scenario" },
     { command: "tokenkeep explore two-processes-at-expiry --story --format mermaid" },
+    { command: "tokenkeep explore refused/strict --processes 3 --faults 2", description: "More than it asks for" },
   ]),
 )
