@@ -8,6 +8,6 @@ export default defineConfig({
     maxWorkers: 2,
     // Generous, because a test that starts processes shares its two cores with other tests; a hang still ends the run.
     testTimeout: 20_000,
-    hookTimeout: 20_000,
+    hookTimeout: 120_000,
   },
 })

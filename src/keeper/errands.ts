@@ -186,9 +186,9 @@ export const make = (surroundings: Surroundings) => {
   const doubt = (entry: Entry, { generation }: ParamsOf<"doubt">): Effect.Effect<void> =>
     record(entry, { _tag: "Doubt", generation, ticketId: entry.flight!.credential.ticket!.id, at: now() })
 
-  const condemn = (entry: Entry, { doubt: ticketId, generation, reason }: ParamsOf<"condemn">): Effect.Effect<void> => {
+  const condemn = (entry: Entry, { generation, reason, ticketId }: ParamsOf<"condemn">): Effect.Effect<void> => {
     const verdict = { ...entry.verdict, by: Recorder.by(holder()), at: now(), reason }
-    return record(entry, { _tag: "Condemn", generation, verdict, doubt: ticketId })
+    return record(entry, { _tag: "Condemn", generation, verdict, ticketId })
   }
 
   return { look, claim, exchange, replay, commit, release, doubt, condemn }

@@ -11,7 +11,7 @@
  * | Commit | generation alone, never ticket or lease | a 200 from the server is the truth, however late it arrives |
  * | Release | generation and own ticket | only the holder knows that nothing was consumed |
  * | Doubt | generation and own ticket | the holder's word that nobody is at work on it any more |
- * | Condemn | generation; of a lost rotation also exactly the ticket in doubt | a verdict never kills a newer generation (I3) |
+ * | Condemn | generation, and the ticket on which it was found | never a newer generation (I3), nor what somebody else may yet be granted |
  * | Pardon | generation, and there is a verdict | a person wants it tried once more |
  * | Put | none | a person signed in: the newest word there is, unless it is an old document once more |
  */
@@ -50,7 +50,8 @@ export type Change =
       readonly _tag: "Condemn"
       readonly generation: number
       readonly verdict: Verdict
-      readonly doubt: string | undefined
+      /** The ticket that the verdict is about: whoever holds another may have been granted what it denies. */
+      readonly ticketId: string | undefined
     }
   | { readonly _tag: "Doubt"; readonly generation: number; readonly ticketId: string; readonly at: number }
   | { readonly _tag: "Pardon"; readonly generation: number }
@@ -189,8 +190,7 @@ export const apply = (current: Credential | undefined, newest: number, change: C
       return { ...current, ticket: { ...ticket, vanishedAt: change.at } }
     }
     case "Condemn":
-      if (change.doubt !== undefined && change.doubt !== current.ticket?.id) return undefined
-      return condemned(current, change.verdict)
+      return change.ticketId === current.ticket?.id ? condemned(current, change.verdict) : undefined
     case "Pardon":
       return current.verdict === undefined ? undefined : without(current, "verdict", "pause")
   }

@@ -33,7 +33,7 @@ export const absorb = (context: Context, event: Event): Context => {
           failures: context.view.failures + 1,
           reason: undefined,
           unknown: false,
-          doubt: undefined,
+          ticketId: undefined,
         },
       }
     case "Denied":
@@ -42,6 +42,7 @@ export const absorb = (context: Context, event: Event): Context => {
         // A second presentation that is refused means that the first one was consumed and its answer lost.
         outcome: {
           ...Rules.nothingToWrite,
+          ticketId: context.view.ticket?.id,
           reason:
             context.view.ticket?.attempt === 2 && event.reason !== "clientRejected" ? "lostInRotation" : event.reason,
         },

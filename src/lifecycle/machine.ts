@@ -94,7 +94,7 @@ const kit = setup({
     /** Everybody who waited has an answer; the next caller's wish starts anew. */
     answered: assign({ waiting: false, minValidity: 0 }),
     despair: assign(({ context }) => ({
-      outcome: { ...Rules.nothingToWrite, reason: "lostInRotation" as const, doubt: context.view.ticket?.id },
+      outcome: { ...Rules.nothingToWrite, reason: "lostInRotation" as const, ticketId: context.view.ticket?.id },
     })),
     look: command<"look">(),
     claim: command<"claim">(),
@@ -145,7 +145,7 @@ const condemn = {
   params: ({ context }: Args) => ({
     generation: context.view.generation,
     reason: context.outcome.reason ?? Rules.deadReason(context),
-    doubt: context.outcome.doubt,
+    ticketId: context.outcome.ticketId,
   }),
 } as const
 const refuse = { type: "refuse", params: ({ context }: Args) => ({ reason: Rules.deadReason(context) }) } as const

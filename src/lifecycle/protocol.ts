@@ -66,10 +66,10 @@ export type Command =
     }
   /** Write down that the refresh token was sent and that nobody knows what the server did with it. */
   | { readonly type: "doubt"; readonly params: { readonly generation: number } }
-  /** Write the verdict. With `doubt` only while exactly that ticket is open: it may have been given back meanwhile. */
+  /** Write the verdict, only while exactly that ticket is open: it may have been given back, or followed, meanwhile. */
   | {
       readonly type: "condemn"
-      readonly params: { readonly generation: number; readonly reason: DeadReason; readonly doubt: string | undefined }
+      readonly params: { readonly generation: number; readonly reason: DeadReason; readonly ticketId: string | undefined }
     }
   /** Send `Woke` at this instant, in place of any earlier wish. `Infinity`: nothing to wait for. */
   | { readonly type: "wake"; readonly params: { readonly at: number } }

@@ -23,8 +23,8 @@ export interface Context {
     readonly reason: DeadReason | undefined
     /** Not a pause or a verdict is to be written, but that nobody knows. */
     readonly unknown: boolean
-    /** The ticket that the verdict is about, when it is a verdict on a lost rotation. */
-    readonly doubt: string | undefined
+    /** The ticket that the verdict is about. */
+    readonly ticketId: string | undefined
   }
 }
 
@@ -46,7 +46,7 @@ const calmMillis = 300_000
 /** Before a grace window closes, so that the second presentation arrives inside it. */
 const graceReserveMillis = 2_000
 
-export const nothingToWrite = { pauseUntil: 0, failures: 0, reason: undefined, unknown: false, doubt: undefined }
+export const nothingToWrite = { pauseUntil: 0, failures: 0, reason: undefined, unknown: false, ticketId: undefined }
 
 const refusedNow = ({ refused, view }: Context): boolean => view.generation > 0 && refused >= view.generation
 

@@ -47,6 +47,8 @@ export interface Rotation {
   readonly at: number
   fate: "answering" | "delivered" | "journaled" | "stored" | "lost"
   holder: Process | undefined
+  /** Its holder has asked the store to write the answer down, whatever came of it. */
+  offered?: boolean
 }
 
 /** What the monitor may look at when it judges. */
@@ -199,6 +201,22 @@ export class Monitor {
 
   stored(accessToken: string): void {
     for (const rotation of this.rotations) if (rotation.accessToken === accessToken) this.dropped(rotation)
+  }
+
+  /** A process asks the store to write down the answer to this refresh token. */
+  offered(by: Process): void {
+    for (const rotation of this.rotations) {
+      if (rotation.fate === "delivered" && rotation.holder === by) rotation.offered = true
+    }
+  }
+
+  /** Other tokens have been stored while this answer was only written down: its loss, if these are the ones to live. */
+  overtaken(): void {
+    for (const rotation of this.rotations) {
+      if (rotation.fate !== "journaled") continue
+      this.dropped(rotation)
+      if (this.#newestOnly) this.excuse ??= `who had written down the answer to ${rotation.from} did not live to store it`
+    }
   }
 
   /** The answer is written down as it came: from now on it does not depend on the process that heard it. */

@@ -137,8 +137,8 @@ export class WorldNetwork {
     sim.log("AS", "AS", answer.words, "note")
     message.answer = answer
     // Where the newest answer ends all others, one that nobody hears any more does.
-    if (server.policy.replacesSuccessor && sim.now >= message.presentation.at + Judge.exchangeDeadlineMillis)
-      monitor.excuse ??= "a request arrived after its sender had given up"
+    const isHeard = message.process.alive && sim.now < message.presentation.at + Judge.exchangeDeadlineMillis
+    if (server.policy.replacesSuccessor && !isHeard) monitor.excuse ??= "a request arrived after its sender was gone"
     if (answer.granted !== undefined) {
       const { accessToken, refreshToken } = answer.granted
       let rotation = monitor.rotations.find((known) => known.accessToken === accessToken)

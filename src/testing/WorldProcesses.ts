@@ -291,7 +291,7 @@ export class WorldProcesses {
     const { store } = this.#world
     const { outcome, view } = state.context
     let text = `${stateText(state)}${store.relation(view.ticket?.id)}`
-    text += `${view.ticket?.holderGone ? "g" : ""}${store.relation(outcome.doubt)}|${atHand}|${started}`
+    text += `${view.ticket?.holderGone ? "g" : ""}${store.relation(outcome.ticketId)}|${atHand}|${started}`
     for (const { done, isWaiting } of calls) text += done !== undefined ? "d" : isWaiting ? "w" : "."
     for (const operation of process.pending) text += `;${operation.kind}${operation.detail()}`
     for (const { deadline } of process.sleepers) text += `~${deadline}`

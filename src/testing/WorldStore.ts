@@ -136,6 +136,7 @@ export class WorldStore {
     const next = lives.applied(this.stored, this.newest, change)
     const applied = next !== undefined
     sim.log(process.name, "Store", changeWords(change), "call")
+    if (change._tag === "Journal") monitor.offered(process)
     Judge.changed(this.#world, process, change, next)
     if (applied) {
       if (change._tag === "Claim") Judge.claimed(this.#world, process, next)
@@ -155,6 +156,7 @@ export class WorldStore {
   #write(process: Sim.Process, next: Credential): void {
     const { monitor } = this.#world
     Judge.written(this.#world, process, next)
+    if (next.generation > (this.stored?.generation ?? 0)) monitor.overtaken()
     this.stored = next
     this.newest = Math.max(this.newest, next.generation)
     const { alternates = [], ticket, tokens } = next
@@ -166,7 +168,8 @@ export class WorldStore {
 
   /** A person signs in again: a write that asks nothing. */
   signIn(grant: Grant): void {
-    const { lives, server, sim } = this.#world
+    const { lives, monitor, server, sim } = this.#world
+    monitor.overtaken()
     const { generation: _, ...credential } = this.credential(grant, sim.now + server.policy.accessLifetimeMillis)
     const next = apply(this.stored, this.newest, { _tag: "Put", credential })!
     this.stored = lives.same(next)
@@ -177,6 +180,7 @@ export class WorldStore {
   /** A person signs out. What a process holds by then has nowhere to go, and is nobody's loss. */
   signOut(): void {
     const { monitor, sim } = this.#world
+    monitor.overtaken()
     this.stored = undefined
     this.newest++
     for (const rotation of monitor.rotations) if (rotation.fate === "delivered") monitor.dropped(rotation)
@@ -241,7 +245,7 @@ export class WorldStore {
       case "Release":
         return `${change.generation}${this.relation(change.ticketId)}${change.pause?.until ?? ""}`
       case "Condemn":
-        return `${change.generation}${change.verdict.reason}${this.relation(change.doubt)}`
+        return `${change.generation}${change.verdict.reason}${this.relation(change.ticketId)}`
       case "Doubt":
         return `${change.generation}${this.relation(change.ticketId)}`
       case "Pardon":

@@ -43,7 +43,8 @@ const writtenDown = ({ faulted, monitor, store }: World, process: Sim.Process, t
   // Where somebody else has presented the token again, the ticket is his.
   if (store.stored?.ticket?.holder.instance !== process.name) return
   const isOnlyInMemory = monitor.rotations.some(
-    ({ accessToken, fate, holder }) => accessToken === token && fate === "delivered" && holder === process,
+    ({ accessToken, fate, holder, offered }) =>
+      accessToken === token && fate === "delivered" && holder === process && !offered,
   )
   if (isOnlyInMemory && faulted.storeFails === undefined) {
     monitor.fail("I4 what was granted is stored", `${process.name} reads ${token} before the answer is written down`)

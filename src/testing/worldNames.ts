@@ -20,7 +20,7 @@ export const stateName = (state: State): string => {
   return name
 }
 
-const ticketNames: ReadonlySet<string> = new Set(["id", "doubt", "holderGone"])
+const ticketNames: ReadonlySet<string> = new Set(["id", "ticketId", "holderGone"])
 
 const stateTexts = new WeakMap<State, string>()
 

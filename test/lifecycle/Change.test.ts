@@ -85,7 +85,7 @@ describe("of two answers to one refresh token", () => {
     tokens: pair,
     forced: 0,
   })
-  const rejected = { _tag: "Condemn", generation: 2, verdict: { reason: "rejected", at: 0 }, doubt: undefined } as const
+  const rejected = { _tag: "Condemn", generation: 2, verdict: { reason: "rejected", at: 0 }, ticketId: undefined } as const
   const first = apply(credential({ seed: "s" }), 1, commitOf(next))
   const both = apply(first, 2, commitOf(other))
   const secretOf = (held: Credential.Credential | undefined) => held && Redacted.value(held.tokens.refreshToken!)
@@ -161,16 +161,21 @@ describe("a commit", () => {
 
 describe("a verdict", () => {
   it("never kills a newer generation, and never deletes a token", () => {
-    const verdict: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "rejected", at: 0 }, doubt: undefined }
+    const verdict: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "rejected", at: 0 }, ticketId: undefined }
     assert.isUndefined(apply(credential({ generation: 2 }), 2, verdict))
     assert.isDefined(apply(credential(), 1, verdict)?.tokens.refreshToken)
   })
   it("on a lost rotation holds only while the ticket in doubt is open: given back, it proves nothing", () => {
-    const lost: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "lostInRotation", at: 0 }, doubt: "b" }
+    const lost: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "lostInRotation", at: 0 }, ticketId: "b" }
     const second = apply(apply(credential(), 1, claim("a")), 1, claim("b", 2, "a"))
     assert.strictEqual(apply(second, 1, lost)?.verdict?.reason, "lostInRotation")
     const back = apply(second, 1, { _tag: "Release", generation: 1, ticketId: "b", pause: undefined })
     assert.isUndefined(apply(back, 1, lost))
+  })
+  it("is nobody's who was refused late: somebody else has presented the token since", () => {
+    const second = apply(apply(credential(), 1, claim("a")), 1, claim("b", 2, "a"))
+    const late: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "reused", at: 0 }, ticketId: "a" }
+    assert.isUndefined(apply(second, 1, late))
   })
 })
 
@@ -231,7 +236,7 @@ const change: fc.Arbitrary<Change> = fc.integer({ min: 1, max: 4 }).chain((gener
       _tag: fc.constant("Condemn" as const),
       generation: fc.constant(generation),
       verdict: fc.constant({ reason: "rejected" as const, at: 0 }),
-      doubt: fc.constantFrom(undefined, "a", "b"),
+      ticketId: fc.constantFrom(undefined, "a", "b"),
     }),
   ),
 )

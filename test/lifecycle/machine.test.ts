@@ -354,7 +354,7 @@ describe("the refresh, step by step", () => {
     ])
     assert.deepStrictEqual(denied.commands.at(-1), {
       type: "condemn",
-      params: { generation: 1, reason: "lostInRotation", doubt: undefined },
+      params: { generation: 1, reason: "lostInRotation", ticketId: "mine.2" },
     })
   })
 

@@ -71,7 +71,7 @@ export const suite = (name: string, layer: Layer.Layer<Views, unknown>): void =>
         const store = yield* open
         yield* store.compareAndSwap("a", put("a"))
         yield* store.compareAndSwap("a", claim(1, "t"))
-        yield* store.compareAndSwap("a", condemn(1))
+        yield* store.compareAndSwap("a", condemn(1, "t"))
         const { credential } = yield* store.compareAndSwap("a", put("a", 7))
         assert.strictEqual(digest(credential), digest({ ...put("a", 7).credential, generation: 2 }))
       }).pipe(fresh),
@@ -107,7 +107,7 @@ export const suite = (name: string, layer: Layer.Layer<Views, unknown>): void =>
         const [one, two] = [yield* open, yield* open]
         yield* one.compareAndSwap("a", put("a"))
         yield* one.compareAndSwap("a", claim(1, "theirs"))
-        yield* one.compareAndSwap("a", condemn(1))
+        yield* one.compareAndSwap("a", condemn(1, "theirs"))
         const done = yield* two.compareAndSwap("a", commit(1))
         assert.isTrue(done.applied)
         const { pace } = done.credential!
@@ -219,7 +219,7 @@ export const suite = (name: string, layer: Layer.Layer<Views, unknown>): void =>
             claim(generation, `t${step}`, doubted),
             commit(generation, step),
             release(generation, doubted, { until: step, failures: 1, cause: "busy" }),
-            condemn(generation),
+            condemn(generation, known?.credential?.ticket?.id),
             "remove",
           ])
           if (choice === "remove") {

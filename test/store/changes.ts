@@ -61,9 +61,9 @@ export const commit = (generation: number, serial = generation + 1): Change.Chan
   forced: 0,
 })
 
-export const condemn = (generation: number): Change.Change => ({
+export const condemn = (generation: number, ticketId?: string): Change.Change => ({
   _tag: "Condemn",
-  doubt: undefined,
+  ticketId,
   generation,
   verdict: { reason: "rejected", at: 5, code: "invalid_grant", by: "somebody" },
 })

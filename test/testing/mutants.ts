@@ -280,10 +280,23 @@ export const mutants: ReadonlyArray<Mutant> = [
     "verdict without generation",
     "A refusal condemns whatever is stored when it is written down.",
     ruling("Condemn", (current, change, newest) =>
-      Change.apply(current, newest, { ...change, generation: current.generation }),
+      Change.apply(current, newest, {
+        ...change,
+        generation: current.generation,
+        ticketId: current.ticket?.id,
+      }),
     ),
     "I3 nothing older replaces",
     { processes: oneCaller, faults: ["revoke", "signIn"], bounds: { faults: 2, stalls: 0 } },
+  ),
+  mutant(
+    "verdict without ticket",
+    "Whoever is refused writes the verdict, although somebody else has presented the token since.",
+    ruling("Condemn", (current, change, newest) =>
+      Change.apply(current, newest, { ...change, ticketId: current.ticket?.id }),
+    ),
+    "I4 what was granted is stored",
+    { processes: twoCallers, faults: ["pause", "crash"], bounds: { faults: 2, stalls: 0 }, restart: 1 },
   ),
   mutant(
     "verdict deletes",
