@@ -44,7 +44,7 @@ const runAll = async (wanted: ReadonlyArray<Scenario>): Promise<ReadonlyArray<re
       thread.postMessage(scenario)
     })
   const work = async (): Promise<void> => {
-    const thread = new Worker(import.meta.filename)
+    const thread = new Worker(import.meta.filename, { resourceLimits: { maxYoungGenerationSizeMb: 128 } })
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const report = await explored(thread, next)
       results.set(next, report)

@@ -69,7 +69,11 @@ export type Command =
   /** Write the verdict, only while exactly that ticket is open: it may have been given back, or followed, meanwhile. */
   | {
       readonly type: "condemn"
-      readonly params: { readonly generation: number; readonly reason: DeadReason; readonly ticketId: string | undefined }
+      readonly params: {
+        readonly generation: number
+        readonly reason: DeadReason
+        readonly ticketId: string | undefined
+      }
     }
   /** Send `Woke` at this instant, in place of any earlier wish. `Infinity`: nothing to wait for. */
   | { readonly type: "wake"; readonly params: { readonly at: number } }

@@ -250,7 +250,7 @@ const accessDigest = (token: AccessToken): string =>
 export const digest = (family: Family): string => {
   const flags = `${family.revoked ? "R" : ""}${family.accessRevoked ? "A" : ""}`
   const { clientId, number, overrides, resource, scope } = family
-  const grant = JSON.stringify([number, clientId, scope, resource, overrides])
+  const grant = `${number}"${clientId}""${scope ?? ""}""${resource ?? ""}"${overrides === undefined ? "" : JSON.stringify(overrides)}`
   const refreshTokens = family.refreshTokens.map(refreshDigest).join(" ")
   return `${grant}${flags}[${refreshTokens}][${family.accessTokens.map(accessDigest).join(" ")}]`
 }

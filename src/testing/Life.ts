@@ -110,7 +110,7 @@ export class Lives {
     program.done()
     for (const { deeds, happening, moment, sightings } of path.toReversed()) {
       let next = 0
-      const again = program.happens(happening!, moment, () => sightings[next++]?.isGone ?? false)
+      const again = program.happensAgain(happening!, deeds, moment, () => sightings[next++]?.isGone ?? false)
       if (outline(again) !== outline(deeds) || next !== sightings.length) {
         throw new Error(`not deterministic: ${outline(again)} in the place of ${outline(deeds)}`)
       }

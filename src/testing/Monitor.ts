@@ -215,7 +215,8 @@ export class Monitor {
     for (const rotation of this.rotations) {
       if (rotation.fate !== "journaled") continue
       this.dropped(rotation)
-      if (this.#newestOnly) this.excuse ??= `who had written down the answer to ${rotation.from} did not live to store it`
+      if (this.#newestOnly)
+        this.excuse ??= `who had written down the answer to ${rotation.from} did not live to store it`
     }
   }
 

@@ -24,7 +24,7 @@ import { Processes } from "../keeper/Processes.ts"
 import type { Change } from "../lifecycle/Change.ts"
 import type { Answer, Credential, Holder } from "../lifecycle/Credential.ts"
 import { initial, type State } from "../lifecycle/machine.ts"
-import type { Event } from "../lifecycle/protocol.ts"
+import type { Command, Event } from "../lifecycle/protocol.ts"
 import { CredentialStore, type StoreUnavailable } from "../store/CredentialStore.ts"
 import type { Parts } from "./Parts.ts"
 import * as Sim from "./Simulation.ts"
@@ -69,7 +69,13 @@ export type Deed =
   | { readonly _tag: "Leaves"; readonly number: number }
   | { readonly _tag: "Sleeps"; readonly number: number; readonly deadline: number }
   | { readonly _tag: "StaysUp"; readonly number: number }
-  | { readonly _tag: "Decides"; readonly before: State; readonly event: Event; readonly after: State }
+  | {
+      readonly _tag: "Decides"
+      readonly before: State
+      readonly event: Event
+      readonly after: State
+      readonly commands: ReadonlyArray<Command>
+    }
   | { readonly _tag: "Answers"; readonly call: number; readonly exit: Exit.Exit<Access, unknown> }
 
 type Resume = (effect: Effect.Effect<never, never>) => void
@@ -86,6 +92,7 @@ export class Program {
   #deeds: Array<Deed> = []
   /** Who reads is known only when the step is over: a call's fiber has no name before it has begun. */
   #readers: Array<readonly [{ caller: string }, unknown]> = []
+  #decided: Array<readonly [State, ReadonlyArray<Command>]> = []
   #numbers = 0
   #uptime = 0
   #isGone: (holder: Holder) => boolean = () => false
@@ -123,6 +130,19 @@ export class Program {
     this.#run(happening)
     this.#sim.drain()
     return this.done()
+  }
+
+  /** The same happens again, and the same is decided. */
+  happensAgain(
+    happening: Happening,
+    deeds: ReadonlyArray<Deed>,
+    moment: Moment,
+    isGone: (holder: Holder) => boolean,
+  ): ReadonlyArray<Deed> {
+    this.#decided = deeds.flatMap((deed) => (deed._tag === "Decides" ? [[deed.after, deed.commands] as const] : []))
+    const again = this.happens(happening, moment, isGone)
+    this.#decided = []
+    return again
   }
 
   /** What it has done since it was asked last. */
@@ -190,10 +210,10 @@ export class Program {
         self: { instance: name, host, bootId: "1", pid: index, startedAt: name },
         isGone: (holder) => this.#isGone(holder),
       }),
-      Context.add(Hooks.Decide, parts.decide),
-      Context.add(Hooks.Observer, (_, before, event, after) => {
+      Context.add(Hooks.Decide, (state, event) => this.#decided.shift() ?? parts.decide(state, event)),
+      Context.add(Hooks.Observer, (_, before, event, after, commands) => {
         this.state = after
-        this.#deeds.push({ _tag: "Decides", before, event, after })
+        this.#deeds.push({ _tag: "Decides", before, event, after, commands })
       }),
       Context.add(Scope.Scope, Scope.makeUnsafe()),
       Context.merge(this.#surroundings()),

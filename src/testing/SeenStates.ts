@@ -22,6 +22,9 @@ export const fingerprint = (text: string): number => {
   return (b & 0x1fffff) * 4294967296 + (a >>> 0) || 1
 }
 
+/** A long text's short name, for texts that are compared and not read. */
+export const shortName = (text: string): string => fingerprint(text).toString(36)
+
 const firstSlots = 1 << 10
 
 export class SeenStates {

@@ -246,7 +246,7 @@ export class World implements Explorable {
       parts.sort()
     }
     const isTicketGone = holder !== undefined && !members.some(({ process }) => process.name === holder)
-    const stored = `${store.digest(undefined)}${isTicketGone ? "G" : ""}|${store.newest}|${store.downUntil}`
+    const stored = `${store.name}${isTicketGone ? "G" : ""}|${store.newest}|${store.downUntil}`
     const budget = `${this.#epilogue}|${this.faultsLeft},${this.stallsLeft}`
     return `${sim.now}|${stored}|${server.digest()}|${monitor.digest()}|${budget}|${parts.join("|")}`
   }

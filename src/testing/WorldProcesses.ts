@@ -16,7 +16,7 @@ import type { Deed, Happening, Request } from "./Program.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
 import * as Judge from "./worldJudge.ts"
-import { stateName, stateText } from "./worldNames.ts"
+import { stateName, stateDigest } from "./worldNames.ts"
 
 export interface Call {
   readonly index: number
@@ -290,7 +290,7 @@ export class WorldProcesses {
     const { atHand, state } = life
     const { store } = this.#world
     const { outcome, view } = state.context
-    let text = `${stateText(state)}${store.relation(view.ticket?.id)}`
+    let text = `${stateDigest(state)}${store.relation(view.ticket?.id)}`
     text += `${view.ticket?.holderGone ? "g" : ""}${store.relation(outcome.ticketId)}|${atHand}|${started}`
     for (const { done, isWaiting } of calls) text += done !== undefined ? "d" : isWaiting ? "w" : "."
     for (const operation of process.pending) text += `;${operation.kind}${operation.detail()}`

@@ -12,10 +12,11 @@ import { apply, type Change } from "../lifecycle/Change.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
 import { StoreUnavailable } from "../store/CredentialStore.ts"
 import { credentialName, type Request } from "./Program.ts"
+import { shortName } from "./SeenStates.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
 import * as Judge from "./worldJudge.ts"
-import { changeWords, credentialWords } from "./worldNames.ts"
+import { changeWords, credentialWords, once } from "./worldNames.ts"
 import type { Member } from "./WorldProcesses.ts"
 import type { Grant } from "./WorldServer.ts"
 
@@ -38,6 +39,25 @@ const nameOf = (process: Sim.Process, kind: string): string => {
   while (process.pending.some((other) => other.id === id)) id += "+"
   return id
 }
+
+/** What decisions depend on. `pace` is left out: no exploration presents as often as it takes to matter. */
+const recordText = (record: Credential, whose: string): string => {
+  const { alternates, forced, generation, pause, reuse, ticket, tokens, verdict } = record
+  const expiry = tokens.expiry._tag === "Known" ? tokens.expiry.at : tokens.expiry._tag
+  const refresh = tokens.refreshToken ? Redacted.value(tokens.refreshToken) : ""
+  let text = `${generation},${Redacted.value(tokens.accessToken)},${refresh},${expiry},${forced},${reuse.class}`
+  if (ticket) {
+    const first = ticket.first ? `<${ticket.first.issuedAt}` : ""
+    text += `,t${ticket.attempt}${ticket.vanishedAt === undefined ? "" : "v"}@${ticket.issuedAt}${whose}${first}`
+    if (ticket.answer) text += `,a${ticket.answer.sentAt}-${ticket.answer.at}${Redacted.value(ticket.answer.body)}`
+  }
+  for (const { accessToken } of alternates ?? []) text += `,+${Redacted.value(accessToken)}`
+  if (pause) text += `,p${pause.until}.${pause.failures}`
+  if (verdict) text += `,d${verdict.reason}`
+  return text
+}
+
+const recordName = once((record: Credential) => shortName(recordText(record, "")))
 
 export class WorldStore {
   stored: Credential | undefined
@@ -201,24 +221,16 @@ export class WorldStore {
     return credentialWords(this.stored, this.#world.sim.now)
   }
 
-  /** The record without process numbers, seen by `process`, or by nobody in particular for the state hash. */
-  digest(process: Sim.Process | undefined): string {
+  /** The record without process numbers, as `process` sees it. */
+  digest(process: Sim.Process): string {
     if (this.stored === undefined) return "-"
-    // `pace` is left out: no exploration presents as often as it takes to matter.
-    const { alternates, forced, generation, pause, reuse, ticket, tokens, verdict } = this.stored
-    const expiry = tokens.expiry._tag === "Known" ? tokens.expiry.at : tokens.expiry._tag
-    const refresh = tokens.refreshToken ? Redacted.value(tokens.refreshToken) : ""
-    let text = `${generation},${Redacted.value(tokens.accessToken)},${refresh},${expiry},${forced},${reuse.class}`
-    if (ticket) {
-      const whose = process === undefined ? "" : this.#whose(ticket.holder, process)
-      const first = ticket.first ? `<${ticket.first.issuedAt}` : ""
-      text += `,t${ticket.attempt}${ticket.vanishedAt === undefined ? "" : "v"}@${ticket.issuedAt}${whose}${first}`
-      if (ticket.answer) text += `,a${ticket.answer.sentAt}-${ticket.answer.at}${Redacted.value(ticket.answer.body)}`
-    }
-    for (const { accessToken } of alternates ?? []) text += `,+${Redacted.value(accessToken)}`
-    if (pause) text += `,p${pause.until}.${pause.failures}`
-    if (verdict) text += `,d${verdict.reason}`
-    return text
+    const { ticket } = this.stored
+    return recordText(this.stored, ticket === undefined ? "" : this.#whose(ticket.holder, process))
+  }
+
+  /** The record as nobody in particular sees it, in short, for the state hash. */
+  get name(): string {
+    return this.stored === undefined ? "-" : recordName(this.stored)
   }
 
   #whose(holder: { readonly instance: string; readonly host: string }, process: Sim.Process): string {

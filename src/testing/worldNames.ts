@@ -6,32 +6,31 @@ import * as Redacted from "effect/Redacted"
 import type { Change } from "../lifecycle/Change.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
 import type { State } from "../lifecycle/machine.ts"
+import { shortName } from "./SeenStates.ts"
 
-const stateNames = new WeakMap<State, string>()
+/** A few thousand values are named once each, and millions of states are told apart by these names. */
+export const once = <A extends WeakKey>(name: (value: A) => string): ((value: A) => string) => {
+  const names = new WeakMap<A, string>()
+  return (value) => {
+    let known = names.get(value)
+    if (known === undefined) names.set(value, (known = name(value)))
+    return known
+  }
+}
 
 /** The innermost state: `committing` for `{ refreshing: { busy: "committing" } }`. */
-export const stateName = (state: State): string => {
-  const known = stateNames.get(state)
-  if (known !== undefined) return known
+export const stateName = once((state: State): string => {
   let value: unknown = state.value
   while (typeof value === "object" && value !== null) value = Object.values(value)[0]
-  const name = String(value)
-  stateNames.set(state, name)
-  return name
-}
+  return String(value)
+})
 
 const ticketNames: ReadonlySet<string> = new Set(["id", "ticketId", "holderGone"])
 
-const stateTexts = new WeakMap<State, string>()
-
-/** The machine's state without the names of tickets, which betray the process's number. */
-export const stateText = (state: State): string => {
-  const known = stateTexts.get(state)
-  if (known !== undefined) return known
-  const text = JSON.stringify(state, (key, value) => (ticketNames.has(key) ? undefined : value))
-  stateTexts.set(state, text)
-  return text
-}
+/** A short name for all of the machine's state but the names of tickets, which betray the process's number. */
+export const stateDigest = once((state: State) =>
+  shortName(JSON.stringify(state, (key, value) => (ticketNames.has(key) ? undefined : value))),
+)
 
 /** A record, for the reader of a trace. */
 export const credentialWords = (credential: Credential | undefined, now: number): string => {

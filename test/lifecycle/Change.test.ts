@@ -85,7 +85,12 @@ describe("of two answers to one refresh token", () => {
     tokens: pair,
     forced: 0,
   })
-  const rejected = { _tag: "Condemn", generation: 2, verdict: { reason: "rejected", at: 0 }, ticketId: undefined } as const
+  const rejected = {
+    _tag: "Condemn",
+    generation: 2,
+    verdict: { reason: "rejected", at: 0 },
+    ticketId: undefined,
+  } as const
   const first = apply(credential({ seed: "s" }), 1, commitOf(next))
   const both = apply(first, 2, commitOf(other))
   const secretOf = (held: Credential.Credential | undefined) => held && Redacted.value(held.tokens.refreshToken!)
@@ -161,7 +166,12 @@ describe("a commit", () => {
 
 describe("a verdict", () => {
   it("never kills a newer generation, and never deletes a token", () => {
-    const verdict: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "rejected", at: 0 }, ticketId: undefined }
+    const verdict: Change = {
+      _tag: "Condemn",
+      generation: 1,
+      verdict: { reason: "rejected", at: 0 },
+      ticketId: undefined,
+    }
     assert.isUndefined(apply(credential({ generation: 2 }), 2, verdict))
     assert.isDefined(apply(credential(), 1, verdict)?.tokens.refreshToken)
   })

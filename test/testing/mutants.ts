@@ -296,7 +296,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       Change.apply(current, newest, { ...change, ticketId: current.ticket?.id }),
     ),
     "I4 what was granted is stored",
-    { processes: twoCallers, faults: ["pause", "crash"], bounds: { faults: 2, stalls: 0 }, restart: 1 },
+    { processes: twoCallers, faults: ["pause", "crash"], bounds: { faults: 2, stalls: 0 }, memory: "written" },
   ),
   mutant(
     "verdict deletes",
