@@ -524,6 +524,7 @@ const cases: ReadonlyArray<Case> = [
       [oauth(400, "invalid_grant", "Refresh token not found or invalid"), "dead: rejected"],
       [answer(404, { type: "error", error: { type: "not_found_error", message: "Not found" } }), "dead: reused"],
       [answer(404, { type: "error", error: { type: "not_found_error", message: "model: claude-1" } }), "passing"],
+      [answer(400, { type: "error", error: { type: "not_found_error", message: "Not found" } }), "passing"],
       [answer(529, { type: "error", error: { type: "overloaded_error", message: "Overloaded" } }), "passing"],
     ],
   },
