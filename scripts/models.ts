@@ -1,8 +1,9 @@
 /**
  * Writes what reviewers look at into `models/`: the statechart as Mermaid, text, JSON, a picture and a table of states and
- * events, and the stories of `src/testing/stories.ts` as sequence diagrams, told by the real program in the simulated world.
+ * events, and the stories of `src/testing/stories.ts` as sequence diagrams, told by the real program in the simulated
+ * world. And the table of provider profiles.
  *
- * With `--check` it writes nothing and fails when a file there is not what the machine in `src/lifecycle` says today.
+ * With `--check` it writes nothing and fails when a file there is not what the program says today.
  */
 import { instance } from "@viz-js/viz"
 import * as fs from "node:fs/promises"
@@ -11,12 +12,14 @@ import { chart } from "../src/lifecycle/Chart.ts"
 import { json, mermaid, text } from "../src/lifecycle/diagram.ts"
 import { dot } from "../src/lifecycle/dot.ts"
 import { table } from "../src/lifecycle/table.ts"
+import { markdown } from "../src/provider/describe.ts"
 import { toMermaid } from "../src/testing/sequence.ts"
 import { plots, tell } from "../src/testing/stories.ts"
 import * as remarks from "../test/testing/untaken.ts"
 
 const folder = path.join(import.meta.dirname, "../models")
-const origin = "Generated from src/lifecycle/machine.ts by `npm run models`."
+const generatedFrom = (source: string): string => `Generated from ${source} by \`npm run models\`.`
+const origin = generatedFrom("src/lifecycle/machine.ts")
 
 /** What every file in `models/` that this script owns has to contain. */
 export const render = async (): Promise<ReadonlyMap<string, string>> => {
@@ -34,6 +37,7 @@ export const render = async (): Promise<ReadonlyMap<string, string>> => {
     ["lifecycle.json", json(machine)],
     ["lifecycle.md", `<!-- ${origin} -->\n\n${table(machine, remarks)}`],
     ["lifecycle.svg", svg],
+    ["providers.md", `# Provider profiles\n\n${generatedFrom("src/provider/table")}\n\n${markdown()}`],
     ...plots.map((plot) => [`sequences/${plot.scenario.name}.mmd`, toMermaid(tell(plot))] as const),
   ])
 }

@@ -30,6 +30,7 @@ import { type Access, type Handle, Keeper, type Status, type TokenOptions } from
 import * as Live from "./keeper/live.ts"
 import type { Line } from "./lifecycle/History.ts"
 import { currentHome } from "./store/home.ts"
+import * as ProfileFiles from "./store/profileFiles.ts"
 import * as Sqlite from "./store/sqlite.ts"
 
 export { ForeignResource } from "./client/fetch.ts"
@@ -102,9 +103,11 @@ const held = async <A>(promise: Promise<A>): Promise<A> => {
 
 /** Opens the default store and the Keeper over it. Rejects with `StoreUnavailable`. */
 export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeeper> => {
+  const home = options.home ?? currentHome()
   const runtime = ManagedRuntime.make(
     Live.layer(options).pipe(
-      Layer.provide([Sqlite.layer({ home: options.home ?? currentHome() }), Http.layer]),
+      Layer.provide([Sqlite.layer({ home }), Http.layer]),
+      Layer.provide(ProfileFiles.layer({ home })),
       Layer.provide(quietClock),
     ),
   )
@@ -123,7 +126,8 @@ export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeep
     credential: (name) => promiseCredential(keeper.credential(name), run),
     import: async (name, document) => {
       const now = await run(Clock.currentTimeMillis)
-      await run(keeper.put(Result.getOrThrow(GrantDocument.toCredential(document, name, now))))
+      const { profiles } = ProfileFiles.known(home)
+      await run(keeper.put(Result.getOrThrow(GrantDocument.toCredential(document, name, now, profiles))))
     },
     remove: (name) => run(keeper.remove(name)),
     status: (name) => run(keeper.status(name)),

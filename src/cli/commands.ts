@@ -13,6 +13,7 @@ import { explore } from "./commands/explore.ts"
 import { importGrant } from "./commands/import.ts"
 import { list } from "./commands/list.ts"
 import { logout } from "./commands/logout.ts"
+import { providers } from "./commands/providers.ts"
 import { seal, unseal } from "./commands/seal.ts"
 import { status } from "./commands/status.ts"
 import { testingServer } from "./commands/testingServer.ts"
@@ -27,7 +28,7 @@ export const tokenkeep = Command.make("tokenkeep").pipe(
     { group: "Tokens", commands: [token, status, list, explain] },
     { group: "Grants", commands: [importGrant, logout] },
     { group: "The store", commands: [seal, unseal] },
-    { group: "How it works", commands: [diagram] },
+    { group: "How it works", commands: [providers, diagram] },
     { group: "Testing", commands: [explore, testingServer] },
   ]),
   Command.withExamples([

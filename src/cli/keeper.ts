@@ -11,6 +11,7 @@ import * as TokenEndpointHttp from "../exchange/http.ts"
 import type { Keeper } from "../keeper/Keeper.ts"
 import * as KeeperLive from "../keeper/live.ts"
 import { currentHome } from "../store/home.ts"
+import * as ProfileFiles from "../store/profileFiles.ts"
 import * as StoreSqlite from "../store/sqlite.ts"
 import { type CommandError, Reported, reportOf } from "./report.ts"
 import { advise, explainWaiting } from "./terminal.ts"
@@ -33,5 +34,6 @@ export const withKeeper =
       Effect.catchCause(command, tell),
       KeeperLive.layer({ background: false, label: "tokenkeep", ...options }).pipe(
         Layer.provide([StoreSqlite.layer({ home: currentHome() }), TokenEndpointHttp.layer]),
+        Layer.provide(ProfileFiles.layer({ home: currentHome() })),
       ),
     )

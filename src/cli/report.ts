@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { InvalidDocument } from "../interop/GrantDocument.ts"
 import type { TokenError } from "../keeper/errors.ts"
+import type { InvalidProfile } from "../provider/ProfileFile.ts"
 import { type ExitCode, exitCodes } from "./exitCodes.ts"
 import { localTime, span } from "./times.ts"
 import type { Usage } from "./Usage.ts"
@@ -17,7 +18,13 @@ export class Reported extends Schema.TaggedError<Reported>()("Reported", {
 }) {}
 
 /** `ShowHelp` has been presented by the parser. */
-export type CommandError = TokenError | InvalidDocument | Usage | Reported | { readonly _tag: "ShowHelp" }
+export type CommandError =
+  | TokenError
+  | InvalidDocument
+  | InvalidProfile
+  | Usage
+  | Reported
+  | { readonly _tag: "ShowHelp" }
 
 export interface Report {
   readonly text: string | undefined
@@ -39,6 +46,7 @@ const ofError = (error: CommandError, now: number): Report => {
       return { text: error.message, code: exitCodes.storeUnavailable }
     case "CredentialNotFound":
     case "InvalidDocument":
+    case "InvalidProfile":
     case "Usage":
       return { text: error.message, code: exitCodes.usage }
     case "Reported":

@@ -16,10 +16,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { Answer, Credential } from "../lifecycle/Credential.ts"
+import * as ProviderProfile from "../provider/ProviderProfile.ts"
+import * as Profiles from "../provider/Profiles.ts"
 import { endpointProblem } from "./endpointUrl.ts"
 import * as Failure from "./failure.ts"
 import { Fetch } from "./Fetch.ts"
-import { profileOf, read } from "./read.ts"
+import { read } from "./read.ts"
 import * as Request from "./request.ts"
 import { type Outcome, TokenEndpoint, type Witness } from "./TokenEndpoint.ts"
 import * as Wire from "./wire.ts"
@@ -44,6 +46,7 @@ const unanswered = (
 
 export const make = Effect.gen(function* () {
   const fetch = yield* Fetch
+  const profiles = yield* Profiles.Profiles
 
   const exchange = Effect.fnUntraced(function* (
     credential: Credential,
@@ -55,6 +58,13 @@ export const make = Effect.gen(function* () {
     if (credential.tokens.refreshToken === undefined) return { _tag: "NotSent", cause: "there is no refresh token" }
 
     const { host } = new URL(credential.tokenEndpoint)
+    const known = yield* profiles
+    const profile = ProviderProfile.find(known.profiles, credential.provider)
+    // Without its file nobody knows how that server wants to be asked. The token is kept until the file is back.
+    if (profile === undefined) {
+      const { provider } = credential
+      return { _tag: "NotSent", cause: `the provider is ${provider}, and ${Profiles.missing(known, provider)}` }
+    }
     const refreshToken = Redacted.value(credential.tokens.refreshToken)
     const seconds = deadlineMillis / 1000
     const sentAt = yield* Clock.currentTimeMillis
@@ -64,7 +74,7 @@ export const make = Effect.gen(function* () {
     const request = (wire: Wire.Wire): Request.Options => ({
       credential,
       refreshToken,
-      sendResource: profileOf(credential).sendResource,
+      profile,
       sent: witness.sent ?? (() => {}),
       fetch: (url, init) => wire.observe(() => fetch(url, init)),
       signal: controller.signal,
@@ -92,7 +102,7 @@ export const make = Effect.gen(function* () {
     ][0]
     const answer: Answer = { ...head, sentAt, at, body: Redacted.make(body), ...(cut !== undefined && { cut }) }
     if (witness.answered) yield* witness.answered(answer)
-    return read(credential, answer)
+    return read(credential, answer, known.profiles)
   })
 
   return TokenEndpoint.of({ exchange })

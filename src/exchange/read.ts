@@ -6,6 +6,7 @@
 import * as Redacted from "effect/Redacted"
 import type { Answer, Credential } from "../lifecycle/Credential.ts"
 import * as Expiry from "../lifecycle/Expiry.ts"
+import { builtIn } from "../provider/builtIn.ts"
 import { classify, retryAt } from "../provider/classify.ts"
 import * as ProviderProfile from "../provider/ProviderProfile.ts"
 import { withoutSecrets } from "../provider/scrub.ts"
@@ -29,18 +30,31 @@ const redirected = ({ at, location, retryAfter, status }: Answer, credential: Cr
   return { _tag: "Rejected", cause, dead: undefined, retryAt: retryAt(retryAfter, at) }
 }
 
-export const profileOf = ({ provider }: Credential): ProviderProfile.ProviderProfile =>
-  ProviderProfile.find(provider) ?? ProviderProfile.generic
+/** The profile of a credential's provider; one that is not known here is read like any other server. */
+export const profileOf = (
+  { provider }: Credential,
+  profiles: ReadonlyArray<ProviderProfile.ProviderProfile> = builtIn,
+): ProviderProfile.ProviderProfile => ProviderProfile.find(profiles, provider) ?? ProviderProfile.generic
 
 /**
  * By the answer, as far as it arrived. It is the same whether the answer has just come or is read from the journal by
- * somebody else: instants in it are those of whoever heard it.
+ * somebody else: instants in it are those of whoever heard it. `profiles`: those that are known on this machine.
  */
-export const read = (credential: Credential, answer: Answer): Outcome => {
+export const read = (
+  credential: Credential,
+  answer: Answer,
+  profiles: ReadonlyArray<ProviderProfile.ProviderProfile> = builtIn,
+): Outcome => {
   if (answer.status >= 300 && answer.status <= 399) return redirected(answer, credential)
   const { at, cut, sentAt } = answer
   const body = Redacted.value(answer.body)
-  const whole = classify({ ...answer, body }, profileOf(credential), at, secretsOf(credential))
+  const whole = classify(
+    { ...answer, body },
+    profileOf(credential, profiles),
+    at,
+    secretsOf(credential),
+    credential.tokens,
+  )
   // JSON that broke off does not parse. A form does, without what was still to come: a longer token, the refresh token.
   const partial = cut !== undefined && whole._tag === "Rotated" && !body.trimStart().startsWith("{")
   const outcome: Outcome = partial ? { _tag: "Ambiguous", cause: "the server's answer broke off" } : whole

@@ -5,6 +5,7 @@
 import * as Redacted from "effect/Redacted"
 import type { ClientAuth } from "oauth4webapi"
 import type { Answer, Credential } from "../lifecycle/Credential.ts"
+import { type ProviderProfile, refreshParams } from "../provider/ProviderProfile.ts"
 import type { FetchFunction } from "./Fetch.ts"
 
 /** A test compares it with package.json. */
@@ -79,10 +80,18 @@ const headOf = ({ headers, status }: Response): Head => {
   }
 }
 
+/** The form that oauth4webapi writes, as the JSON object that some servers want in its place. */
+const inJson = (init: RequestInit): RequestInit => {
+  const headers = new Headers(init.headers)
+  headers.set("content-type", "application/json")
+  const body = JSON.stringify(Object.fromEntries(init.body as URLSearchParams))
+  return { ...init, headers: Object.fromEntries(headers), body }
+}
+
 export interface Options {
   readonly credential: Credential
   readonly refreshToken: string
-  readonly sendResource: boolean
+  readonly profile: ProviderProfile
   /** Told the names of the request's parameters when it leaves. */
   readonly sent: (parameters: ReadonlyArray<string>) => void
   /** Hands a request to the transport. */
@@ -106,13 +115,16 @@ export const send = async (options: Options, arrived: Arrived): Promise<void> =>
           signal.throwIfAborted()
           arrived.handedOver = true
           options.sent([...new URLSearchParams(init.body).keys()])
-          return options.fetch(url, { ...init, signal })
+          const request = options.profile.requestBody === "json" ? inJson(init) : init
+          return options.fetch(url, { ...request, signal })
         },
         // Whoever calls has made sure that `http:` means loopback.
         [oauth.allowInsecureRequests]: true,
         headers: { "user-agent": userAgent, connection: "close" },
-        ...(options.sendResource &&
-          credential.resource !== undefined && { additionalParameters: { resource: credential.resource } }),
+        additionalParameters: refreshParams(options.profile, {
+          resource: credential.resource,
+          scope: credential.tokens.scope,
+        }),
       },
     )
     arrived.head = headOf(response)

@@ -13,12 +13,13 @@
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type * as SchemaIssue from "effect/SchemaIssue"
 import { isAllowedEndpoint } from "../exchange/endpointUrl.ts"
 import { type Credential, ReuseClass } from "../lifecycle/Credential.ts"
 import * as Expiry from "../lifecycle/Expiry.ts"
 import { fingerprint } from "../lifecycle/fingerprint.ts"
+import { builtIn } from "../provider/builtIn.ts"
 import * as ProviderProfile from "../provider/ProviderProfile.ts"
+import { pathsOf } from "../provider/schemaPaths.ts"
 import { credentialNameRule, isCredentialName } from "./CredentialName.ts"
 import { latestInstant, timestamp } from "./timestamp.ts"
 
@@ -56,7 +57,7 @@ const text = "a text"
 const expectations: Readonly<Record<string, string>> = {
   "": "a JSON object with token_endpoint, client and tokens",
   name: credentialNameRule,
-  provider: `one of ${ProviderProfile.ids.join(", ")}, or absent`,
+  provider: "the id of a provider profile (tokenkeep providers lists them), or absent",
   issuer: text,
   token_endpoint: "an https: URL without user, password and fragment (http: on loopback only)",
   resource: text,
@@ -89,21 +90,6 @@ const invalid = (fields: ReadonlyArray<string>): InvalidDocument =>
       .join("\n"),
   })
 
-/** The paths of what a schema did not accept; unions are not entered, their own path says it. */
-const pathsOf = (issue: SchemaIssue.Issue, at: ReadonlyArray<PropertyKey> = []): ReadonlyArray<string> => {
-  switch (issue._tag) {
-    case "Pointer":
-      return pathsOf(issue.issue, [...at, ...issue.path])
-    case "Composite":
-      return issue.issues.flatMap((inner) => pathsOf(inner, at))
-    case "Filter":
-    case "Encoding":
-      return pathsOf(issue.issue, at)
-    default:
-      return [at.map(String).join(".")]
-  }
-}
-
 const key = <K extends string, V>(name: K, value: V | null | undefined | ""): { readonly [P in K]?: V } =>
   value === undefined || value === null || value === "" ? {} : ({ [name]: value } as { [P in K]: V })
 
@@ -115,19 +101,29 @@ const decode = Schema.decodeUnknownResult(GrantDocument, { errors: "all" })
 /** A credential as it is before it is stored. */
 export type Grant = Omit<Credential, "generation">
 
-/** The grant of `document` as a credential under `name`, taken over at `now` (epoch milliseconds). */
-export const toCredential = (document: unknown, name: string, now: number): Result.Result<Grant, InvalidDocument> => {
+/**
+ * The grant of `document` as a credential under `name`, taken over at `now` (epoch milliseconds). Its provider profile is
+ * the one that it names, or else the one of its issuer or token endpoint among `profiles`.
+ */
+export const toCredential = (
+  document: unknown,
+  name: string,
+  now: number,
+  profiles: ReadonlyArray<ProviderProfile.ProviderProfile> = builtIn,
+): Result.Result<Grant, InvalidDocument> => {
   if (!isCredentialName(name)) return Result.fail(invalid(["name"]))
   const decoded = decode(document)
   if (Result.isFailure(decoded)) return Result.fail(invalid([...new Set(pathsOf(decoded.failure.issue))]))
   const { client, grace, issuer, provider, resource, reuse, token_endpoint, tokens } = decoded.success
 
-  const profile = ProviderProfile.find(provider || ProviderProfile.generic.id)
+  const profile = provider
+    ? ProviderProfile.find(profiles, provider)
+    : ProviderProfile.choose(profiles, { issuer: issuer || undefined, tokenEndpoint: token_endpoint })
   const expiry = Expiry.fromDocument(tokens.expires_at, tokens.access_token)
   const expiryFits = expiry !== undefined && (expiry._tag !== "Known" || expiry.at <= latestInstant)
   const clientSecret = secret("client secret", client.client_secret)
-  // RFC 6749 §2.3.1: a client with a secret that says nothing else is one that authenticates with Basic.
-  const authMethod = client.token_endpoint_auth_method ?? (clientSecret ? "client_secret_basic" : "none")
+  // RFC 6749 §2.3.1: a client with a secret that says nothing else authenticates with Basic, where the provider takes it.
+  const authMethod = client.token_endpoint_auth_method ?? (clientSecret && profile ? profile.clientAuth : "none")
 
   const wrong = [
     ...(profile === undefined ? ["provider"] : []),

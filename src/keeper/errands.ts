@@ -12,6 +12,7 @@ import { apply, type Change } from "../lifecycle/Change.ts"
 import type { Answer, Credential, Holder } from "../lifecycle/Credential.ts"
 import type { Event, ParamsOf } from "../lifecycle/protocol.ts"
 import type { View } from "../lifecycle/View.ts"
+import type { Profiles } from "../provider/Profiles.ts"
 import type { CredentialStore, StoreUnavailable, Swapped } from "../store/CredentialStore.ts"
 import { cellOf, type Entry, type Landed } from "./Entry.ts"
 import * as Recorder from "./recorder.ts"
@@ -24,6 +25,7 @@ export interface Surroundings {
   readonly store: CredentialStore["Service"]
   readonly endpoint: TokenEndpoint["Service"]
   readonly clock: Clock.Clock
+  readonly profiles: typeof Profiles.Service
   /** Who we are, as a ticket's holder. */
   readonly holder: () => Holder
   readonly exchangeDeadlineMillis: number
@@ -34,7 +36,7 @@ export interface Surroundings {
 }
 
 export const make = (surroundings: Surroundings) => {
-  const { clock, dispatch, endpoint, exchangeDeadlineMillis, forget, holder, store, view } = surroundings
+  const { clock, dispatch, endpoint, exchangeDeadlineMillis, forget, holder, profiles, store, view } = surroundings
   const now = () => clock.currentTimeMillisUnsafe()
   let tickets = 0
 
@@ -127,11 +129,12 @@ export const make = (surroundings: Surroundings) => {
     yield* tell(entry, credential, outcome, forced)
   })
 
-  const replay = (entry: Entry, { forced }: ParamsOf<"replay">): Effect.Effect<void> => {
+  const replay = Effect.fnUntraced(function* (entry: Entry, { forced }: ParamsOf<"replay">) {
     const credential = entry.kept!
     entry.flight = { credential, successor: undefined }
-    return tell(entry, credential, read(credential, credential.ticket!.answer!), forced)
-  }
+    const known = yield* profiles
+    yield* tell(entry, credential, read(credential, credential.ticket!.answer!, known.profiles), forced)
+  })
 
   /** Hands the outcome of a presentation to the machine. */
   const tell = Effect.fnUntraced(function* (entry: Entry, credential: Credential, outcome: Outcome, forced: number) {

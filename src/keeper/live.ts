@@ -24,6 +24,7 @@ import { jitterOf } from "../lifecycle/freshness.ts"
 import { initial } from "../lifecycle/machine.ts"
 import type { Command, Event } from "../lifecycle/protocol.ts"
 import type { Line } from "../lifecycle/History.ts"
+import { Profiles } from "../provider/Profiles.ts"
 import { CredentialStore } from "../store/CredentialStore.ts"
 import { accessOf, type Entry, make as makeEntry, offers } from "./Entry.ts"
 import { type Access, type Handle, Keeper, type Status, type TokenOptions } from "./Keeper.ts"
@@ -63,6 +64,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Keeper["Service"], never, CredentialStore | TokenEndpoint | Scope.Scope> {
   const store = yield* CredentialStore
   const endpoint = yield* TokenEndpoint
+  const profiles = yield* Profiles
   const clock = yield* Clock.Clock
   const processes = yield* Processes
   const decide = yield* Decide
@@ -204,7 +206,17 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 
-  const errands = Errands.make({ store, endpoint, clock, holder, exchangeDeadlineMillis, view, dispatch, forget })
+  const errands = Errands.make({
+    store,
+    endpoint,
+    profiles,
+    clock,
+    holder,
+    exchangeDeadlineMillis,
+    view,
+    dispatch,
+    forget,
+  })
 
   // ------------------------------------------------------------------ time
 

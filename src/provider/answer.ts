@@ -58,13 +58,16 @@ const grantIn = (fields: unknown): Grant | undefined => {
   if (accessToken === undefined || !/^[\x20-\x7E]+$/.test(accessToken)) return undefined
   return {
     accessToken,
-    refreshToken: text(member(fields, "refreshToken")),
+    refreshToken: refreshTokenOf(fields),
     tokenType: text(member(fields, "tokenType")),
     expiresIn: member(fields, "expiresIn"),
     refreshIn: member(fields, "refreshIn"),
     scope: scopeOf(fields["scope"]),
   }
 }
+
+/** The refresh token of an answer, with or without an access token beside it. */
+export const refreshTokenOf = (fields: Fields): string | undefined => text(member(fields, "refreshToken"))
 
 /** The usable grant in an answer; Slack nests that of a user in `authed_user`. */
 export const grantOf = (fields: Fields): Grant | undefined => grantIn(fields) ?? grantIn(fields["authed_user"])

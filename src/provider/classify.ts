@@ -5,6 +5,7 @@
  * | answer | outcome | why |
  * |---|---|---|
  * | 2xx with a usable access token | Rotated | however odd the rest: the old refresh token is consumed |
+ * | 2xx with a refresh token alone | Rotated, where the profile says so; else Ambiguous | OpenAI: what is absent is kept |
  * | 2xx that calls itself an error | Rejected | GitHub, Slack |
  * | 2xx otherwise: HTML, truncated, empty | Ambiguous | the server may have rotated before somebody spoiled its answer |
  * | 502, 504, 520, 524 | Ambiguous | a gateway lost the answer of a server that may have rotated |
@@ -22,7 +23,7 @@ import type { Outcome } from "../exchange/TokenEndpoint.ts"
 import type { DeadReason, Tokens } from "../lifecycle/Credential.ts"
 import * as Expiry from "../lifecycle/Expiry.ts"
 import * as Answer from "./answer.ts"
-import type { DeadSpelling, ProviderProfile } from "./ProviderProfile.ts"
+import type { ProviderProfile, Spelling } from "./ProviderProfile.ts"
 import * as Scrub from "./scrub.ts"
 import * as Spellings from "./spellings.ts"
 
@@ -100,6 +101,22 @@ const expiryOf = (
   }
 }
 
+/**
+ * The successor of `held` when only the refresh token is new. Treated as if it were minted now, so that what is left of its
+ * life decides when to ask again; and one that has ended is used until refused, since it would be refreshed in a loop.
+ */
+const kept = ({ refreshAt: _, ...held }: Tokens, refreshToken: string, now: number): Tokens => ({
+  ...held,
+  refreshToken: Redacted.make(refreshToken),
+  expiry:
+    held.expiry._tag === "Known"
+      ? held.expiry.at > now
+        ? { _tag: "Known", at: held.expiry.at, lifetimeMillis: held.expiry.at - now }
+        : { _tag: "Unknown" }
+      : held.expiry,
+  obtainedAt: now,
+})
+
 const optional = <Name extends string, A>(name: Name, value: A | undefined) =>
   (value === undefined ? {} : { [name]: value }) as { readonly [Key in Name]?: A }
 
@@ -141,25 +158,37 @@ const saidIn = (answer: TokenAnswer, fields: Answer.Fields | undefined): Said =>
   return { codes: [], descriptions: isSentence ? [sentence] : [], isError: false }
 }
 
+/** As people compare sentences: without case, and without the full stop. */
+const plain = (words: string): string => words.trim().replace(/\.$/, "").toLowerCase()
+
+const says = (words: string, phrase: string): boolean =>
+  phrase.endsWith("*") ? plain(words).startsWith(plain(phrase.slice(0, -1))) : plain(words) === plain(phrase)
+
 /** The words by which a row recognizes the answer: the whole code, or the whole phrase that came with it. */
-const matched = (row: DeadSpelling, code: string, descriptions: ReadonlyArray<string>): string | undefined => {
-  if (row.code.toLowerCase() !== code.toLowerCase()) return undefined
-  const phrase = row.description
-  if (phrase === undefined) return code
-  const words = descriptions.find((words) => words.match(phrase)?.[0] === words)
+const matched = (
+  row: Spelling,
+  status: number,
+  code: string,
+  descriptions: ReadonlyArray<string>,
+): string | undefined => {
+  if (row.code.toLowerCase() !== code.toLowerCase() || (row.status ?? status) !== status) return undefined
+  const { phrase } = row
+  // A row that names neither a code nor a phrase would condemn every answer without a code.
+  if (phrase === undefined) return code === "" ? undefined : code
+  const words = descriptions.find((words) => says(words, phrase))
   return words !== undefined && code !== "" ? code : words
 }
 
 /** The first code that any table knows decides; a code that no table knows leaves the word to the next. */
 const verdict = (
+  status: number,
   said: Said,
   profile: ProviderProfile,
   secrets: ReadonlyArray<string>,
 ): { reason: DeadReason; code: string } | undefined => {
-  const table = [...profile.dead, ...Spellings.everywhere]
+  const table = [...profile.spellings, ...Spellings.everywhere]
   const codes = said.codes.length === 0 ? [""] : said.codes
   for (const code of codes) {
-    if (Spellings.passing.has(code.toLowerCase())) return undefined
     if (
       code.toLowerCase() === "invalid_request" &&
       said.descriptions.some((words) => Spellings.retryHint.test(words))
@@ -167,9 +196,10 @@ const verdict = (
       return undefined
     }
     for (const row of table) {
-      const words = matched(row, code, said.descriptions)
+      const words = matched(row, status, code, said.descriptions)
       if (words === undefined) continue
-      return { reason: row.reason, code: code === "" ? Scrub.description(words, secrets) : code }
+      if (row.means === "passing") return undefined
+      return { reason: row.means, code: code === "" ? Scrub.description(words, secrets) : code }
     }
   }
   return undefined
@@ -177,13 +207,14 @@ const verdict = (
 
 /**
  * What became of the refresh token, by the answer to its presentation. `now` is the instant of the answer (epoch
- * milliseconds), `secrets` what was sent with it and must not be repeated.
+ * milliseconds), `secrets` what was sent with it and must not be repeated, `held` the tokens that it was to replace.
  */
 export const classify = (
   answer: TokenAnswer,
   profile: ProviderProfile,
   now: number,
   secrets: ReadonlyArray<string> = [],
+  held?: Tokens,
 ): Outcome => {
   const { status } = answer
   const fields = Answer.fieldsOf(answer.body, answer.contentType)
@@ -195,13 +226,18 @@ export const classify = (
   }
 
   const said = saidIn(answer, fields)
+  // A server that may leave the access token out has consumed the old refresh token all the same.
+  const successor = granted && !said.isError && fields !== undefined ? Answer.refreshTokenOf(fields) : undefined
+  if (profile.accessTokenOptional && held !== undefined && successor !== undefined && grant === undefined) {
+    return { _tag: "Rotated", tokens: kept(held, successor, now) }
+  }
   const unspeakable = [...secrets, ...Answer.secretsOf(fields)]
   const cause = causeOf(status, said, unspeakable)
   const passing: Outcome = { _tag: "Rejected", cause, dead: undefined, retryAt: retryAt(answer.retryAfter, now) }
   if (gatewayStatuses.has(status)) return { _tag: "Ambiguous", cause }
   if (status >= 500 || busyStatuses.has(status)) return passing
 
-  const dead = granted || status >= 400 ? verdict(said, profile, unspeakable) : undefined
+  const dead = granted || status >= 400 ? verdict(status, said, profile, unspeakable) : undefined
   if (dead !== undefined && (!granted || fields !== undefined)) return { _tag: "Rejected", cause, dead, retryAt: now }
   return granted && !said.isError ? { _tag: "Ambiguous", cause: `${cause}, without a usable access token` } : passing
 }

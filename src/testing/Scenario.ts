@@ -53,6 +53,8 @@ export interface Scenario {
   /** How old the first access token is when the story begins. */
   readonly token: "fresh" | "inWindow" | "ended"
   readonly server: Partial<Policy>
+  /** The provider profile by which the client reads the server's answers; `generic` when absent. */
+  readonly provider?: string
   /** What the client believes of the server, when that is not the truth. */
   readonly believed?: Credential["reuse"]
   readonly faults: ReadonlyArray<Fault>

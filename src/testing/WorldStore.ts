@@ -74,12 +74,12 @@ export class WorldStore {
 
   /** What a sign-in leaves. */
   credential(grant: Grant, expiresAt: number): Credential {
-    const { believed, server } = this.#world.scenario
+    const { believed, provider, server } = this.#world.scenario
     const { accessLifetimeMillis: lifetimeMillis, graceMillis, reuse } = this.#world.server.policy
     return {
       name: credentialName,
       generation: 1,
-      provider: "generic",
+      provider: provider ?? "generic",
       tokenEndpoint: "https://as.example/token",
       client: { clientId: "client", authMethod: "none" },
       tokens: {

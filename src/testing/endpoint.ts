@@ -39,7 +39,8 @@ export const requestOf = (credential: Credential): Request => {
     grant_type: "refresh_token",
     refresh_token: tokens.refreshToken === undefined ? "" : Redacted.value(tokens.refreshToken),
   })
-  if (resource !== undefined && profileOf(credential).sendResource) parameters.set("resource", resource)
+  const extra = ProviderProfile.refreshParams(profileOf(credential), { resource, scope: tokens.scope })
+  for (const [name, value] of Object.entries(extra)) parameters.set(name, value)
   if (client.authMethod === "client_secret_basic") {
     return { parameters, authorization: `Basic ${btoa(`${formEncoded(client.clientId)}:${formEncoded(secret)}`)}` }
   }

@@ -145,19 +145,19 @@ const circumstances: ReadonlyArray<Scenario> = [
 ]
 
 /** Every way to say that a grant is dead, after an administrator has revoked it. */
-const answers: ReadonlyArray<Scenario> = deadSpellingNames
-  .filter((dead) => !profileOnly.has(dead))
-  .map((dead) =>
-    scenario({
-      name: `revoked/${dead}`,
-      about: `a revoked grant, spelled as ${dead} does`,
-      processes: alike(2, "token"),
-      server: { reuse: "strict", dead },
-      faults: ["revoke", "crash"],
-      restart: 1,
-      bounds: { faults: 2, stalls: 0 },
-    }),
-  )
+const answers: ReadonlyArray<Scenario> = deadSpellingNames.map((dead) => {
+  const provider = profileOnly.get(dead)
+  return scenario({
+    name: `revoked/${dead}`,
+    about: `a revoked grant, spelled as ${dead} does`,
+    processes: alike(2, "token"),
+    server: { reuse: "strict", dead },
+    ...(provider !== undefined && { provider }),
+    faults: ["revoke", "crash"],
+    restart: 1,
+    bounds: { faults: 2, stalls: 0 },
+  })
+})
 
 export const scenarios: ReadonlyArray<Scenario> = [...races, ...circumstances, ...answers]
 

@@ -51,7 +51,7 @@ const deadSpellings = {
   hubspot: () => json(400, { status: "BAD_REFRESH_TOKEN", message: "missing or invalid refresh token" }),
   keycloak: (why: Why) => oauthError(400, "invalid_grant", keycloak[why]),
   notion: () => oauthError(400, "invalid_grant", "OAuth grant revoked"),
-  obot: () => oauthError(400, "invalid_request", "Invalid refresh token"),
+  obot: () => oauthError(400, "invalid_request", "refresh_token is invalid"),
   openai: (why: Why) =>
     json(401, {
       error: {
@@ -85,8 +85,13 @@ export const deadSpellingNames = Object.keys(deadSpellings) as ReadonlyArray<Dea
 
 export const dead = (spelling: DeadSpelling, why: Why): Answer => deadSpellings[spelling](why)
 
-/** Spellings that mean something else at another server: only a profile of their own can say that they are final. */
-export const profileOnly: ReadonlySet<DeadSpelling> = new Set(["claude", "obot", "x", "zitadel"])
+/** Spellings that mean something else at another server, with the id of the profile that can say they are final. */
+export const profileOnly: ReadonlyMap<DeadSpelling, string> = new Map([
+  ["claude", "anthropic"],
+  ["obot", "obot"],
+  ["x", "x"],
+  ["zitadel", "zitadel"],
+])
 
 const busy = (retryAfter: string): Answer => json(429, { error: "too_many_requests" }, { "retry-after": retryAfter })
 

@@ -75,7 +75,7 @@ const bringIn = async (expiresIn: number, over?: object) => {
 
 describe("help", () => {
   it("each command says what it does, with examples and exit codes", async () => {
-    for (const command of ["token", "import", "status", "list", "logout", "diagram", "explore"]) {
+    for (const command of ["token", "import", "status", "list", "logout", "providers", "diagram", "explore"]) {
       const { code, stderr, stdout } = await run([command, "--help"])
       assert.strictEqual(code, 0)
       assert.strictEqual(stderr, "")
@@ -113,6 +113,7 @@ describe("help", () => {
       ["import", "-", "--name", "secret name"],
       ["status", "--json=secret-no"],
       ["diagram", "--format", "svgx"],
+      ["providers", "secret-provider"],
     ]
     for (const line of lines) {
       const { code, stderr, stdout } = await run(line)
@@ -406,6 +407,84 @@ describe("logout", () => {
     assert.include(stderr, "lives on at the server")
     assert.strictEqual((await run(["token", "github"])).code, 2)
     assert.strictEqual((await run(["logout", "github"])).code, 2)
+  })
+})
+
+describe("provider profiles", () => {
+  const writeProfile = (name: string, content: unknown) => {
+    const file = path.join(folder, name)
+    fs.writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content))
+    return file
+  }
+  const importAs = (provider: string, over?: object) =>
+    run(["import", "-", "--name", "github", "--provider", provider], {
+      input: JSON.stringify({ ...grant(-1), ...over }),
+    })
+
+  it("are listed with their sources, for people and programs", async () => {
+    const all = await run(["providers"])
+    for (const id of ["google", "entra", "openai", "generic"]) assert.match(all.stdout, new RegExp(`^${id} `, "m"))
+    const one = await run(["providers", "google"])
+    assert.match(one.stdout, /access_type=offline prompt=consent {2}\[documented: developers\.google\.com/)
+    const { cells, reuse } = JSON.parse((await run(["providers", "okta", "--json"])).stdout)
+    assert.strictEqual(reuse.class, "strict")
+    const doubted = cells.find((cell: { readonly label: string }) => cell.label === "a reused refresh token")
+    assert.strictEqual(doubted.value, "idempotent, 30 s of grace")
+    assert.strictEqual(doubted.instead, "strict")
+  })
+
+  it("one is named at the import, and shown by status", async () => {
+    const { code, stderr } = await importAs("google")
+    assert.strictEqual(code, 0, stderr)
+    assert.match((await run(["status", "github"])).stdout, /provider +google, a reused refresh token: notRotating/)
+    assert.strictEqual((await run(["token", "github"])).stdout, "secret-at-2\n")
+  })
+
+  it("one of a person's own is copied, and decides each later refresh in other processes", async () => {
+    const file = writeProfile("acme.json", {
+      match: ["127.0.0.1"],
+      reuse: "fork",
+      grace: 20,
+      spellings: [{ code: "invalid_grant", means: "passing" }],
+    })
+    const first = await importAs(file)
+    assert.strictEqual(first.code, 0, first.stderr)
+    const copy = path.join(home, "providers", "acme.json")
+    assert.include(first.stderr, `the provider profile acme is kept in ${copy}`)
+    assert.strictEqual(fs.statSync(copy).mode & 0o777, 0o600)
+    fs.rmSync(file)
+    assert.match(
+      (await run(["status", "github"])).stdout,
+      /provider +acme, a reused refresh token: fork, 20 s of grace/,
+    )
+    server.mode = "denied"
+    assert.strictEqual((await run(["token", "github"])).code, 4)
+    // From now on it is the profile of that server, without being named.
+    const second = await run(["import", "-", "--name", "other"], { input: JSON.stringify(grant(3600)) })
+    assert.strictEqual(second.code, 0, second.stderr)
+    assert.match((await run(["status", "other"])).stdout, /provider +acme,/)
+  })
+
+  it("one whose file is gone or broken: the refresh waits, and says what is missing", async () => {
+    await importAs(writeProfile("acme.json", {}))
+    const copy = path.join(home, "providers", "acme.json")
+    fs.writeFileSync(copy, "{")
+    const broken = await run(["token", "github"])
+    assert.strictEqual(broken.code, 4)
+    assert.include(broken.stderr, `the provider is acme, and ${copy}: expected a JSON object`)
+    const listed = await run(["providers"])
+    assert.strictEqual(listed.code, 0)
+    assert.include(listed.stderr, `a provider profile is left out. ${copy}: expected a JSON object`)
+    assert.lengthOf(server.presented, 0)
+  })
+
+  it("one that is wrong: 2, the file, the place, and nothing is kept", async () => {
+    const { code, stderr } = await importAs(writeProfile("acme.json", { reuse: "secret-kind" }))
+    assert.strictEqual(code, 2)
+    assert.include(stderr, "acme.json: reuse: expected one of notRotating")
+    assert.isFalse(fs.existsSync(path.join(home, "providers")))
+    assert.strictEqual((await importAs(path.join(folder, "nowhere.json"))).code, 2)
+    assert.strictEqual((await importAs("nobody")).code, 2)
   })
 })
 

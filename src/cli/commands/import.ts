@@ -4,6 +4,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type { Grant } from "../../interop/GrantDocument.ts"
 import * as GrantDocument from "../../interop/GrantDocument.ts"
@@ -11,16 +12,18 @@ import { Keeper } from "../../keeper/Keeper.ts"
 import { fingerprint } from "../../lifecycle/fingerprint.ts"
 import { readFile, readStdin } from "../input.ts"
 import { withKeeper } from "../keeper.ts"
+import { find, generic } from "../../provider/ProviderProfile.ts"
 import { nameFlag, paragraphs } from "../params.ts"
+import { knownProfiles, namedProfile, providerFlag } from "../provider.ts"
 import { advise, result } from "../terminal.ts"
 import { when } from "../times.ts"
 
 const main = ({ tokens }: Grant): Redacted.Redacted => tokens.refreshToken ?? tokens.accessToken
 
 /** What somebody should know who has just handed this grant over. */
-const warnings = ({ reuse, tokens }: Grant, now: number): ReadonlyArray<string> => [
+const warnings = ({ reuse, tokens }: Grant, rule: string, now: number): ReadonlyArray<string> => [
   ...(tokens.refreshToken === undefined
-    ? ["there is no refresh token: when this access token ends, a person has to sign in again"]
+    ? [`there is no refresh token: when this access token ends, a person has to sign in again. ${rule}`]
     : []),
   ...(tokens.expiry._tag === "Unknown"
     ? [
@@ -48,13 +51,19 @@ export const importGrant = Command.make(
       Flag.withDescription("What the file is: tokenkeep's own JSON document (default json)"),
       Flag.withDefault("json"),
     ),
+    provider: providerFlag,
   },
-  Effect.fnUntraced(function* ({ file, name }) {
+  Effect.fnUntraced(function* ({ file, name, provider }) {
     const source = yield* file === "-" ? readStdin : readFile(file)
     const document = yield* Effect.fromResult(GrantDocument.parse(source))
     const now = yield* Clock.currentTimeMillis
-    const grant = yield* Effect.fromResult(GrantDocument.toCredential(document, name, now))
-    yield* store(grant, now).pipe(withKeeper())
+    const known = yield* knownProfiles
+    const profile = yield* namedProfile(known, provider)
+    const named = profile && Predicate.isObject(document) ? { ...document, provider: profile.id } : document
+    const profiles = profile ? [profile, ...known.profiles] : known.profiles
+    const grant = yield* Effect.fromResult(GrantDocument.toCredential(named, name, now, profiles))
+    const { refreshTokenRule } = find(profiles, grant.provider) ?? generic
+    yield* store(grant, warnings(grant, refreshTokenRule, now)).pipe(withKeeper())
   }),
 ).pipe(
   Command.withShortDescription("Take a grant over from a document"),
@@ -67,7 +76,8 @@ export const importGrant = Command.make(
       '  "tokens": { "access_token": "…", "refresh_token": "…", "expires_at": "2026-11-20T12:00:00Z" } }',
       "",
       "token_endpoint, client_id and access_token are needed. It may also say provider, issuer, resource, token_type, scope,",
-      "token_endpoint_auth_method, and as reuse what the server does with a refresh token that is used again.",
+      "token_endpoint_auth_method, and as reuse what the server does with a refresh token that is used again. Without",
+      "provider, the server's profile is found by its issuer or its token endpoint (tokenkeep providers).",
     ),
   ),
   Command.withExamples([
@@ -79,7 +89,7 @@ export const importGrant = Command.make(
   ]),
 )
 
-const store = Effect.fnUntraced(function* (grant: Grant, now: number) {
+const store = Effect.fnUntraced(function* (grant: Grant, warnings: ReadonlyArray<string>) {
   const keeper = yield* Keeper
   const { name } = grant
   const before = yield* keeper.status(name).pipe(Effect.catchTag("CredentialNotFound", () => Effect.undefined))
@@ -94,6 +104,6 @@ const store = Effect.fnUntraced(function* (grant: Grant, now: number) {
     const state = before.state[0] === "dead" ? "which needed a sign-in" : "which was alive"
     yield* advise(`replaced generation ${before.credential.generation} of ${name} (fingerprint ${old}), ${state}`)
   }
-  yield* Effect.forEach(warnings(grant, now), advise, { discard: true })
+  yield* Effect.forEach(warnings, advise, { discard: true })
   yield* result(`${name} is kept, generation ${stored.generation}. Next: tokenkeep token ${name}`)
 })
