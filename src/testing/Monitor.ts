@@ -191,6 +191,7 @@ export class Monitor {
     rotation.fate = "lost"
     rotation.holder = undefined
     if (!this.#losesNothing) this.excuse ??= `the answer that rotated ${rotation.from} was lost`
+    this.#excuseOlder()
   }
 
   /** It is stored, or somebody newer was stored first: the token this process held is nobody's loss. */
@@ -201,6 +202,18 @@ export class Monitor {
 
   stored(accessToken: string): void {
     for (const rotation of this.rotations) if (rotation.accessToken === accessToken) this.dropped(rotation)
+    this.#excuseOlder()
+  }
+
+  /** Where each answer ends the one before, an older one is stored in vain when the newest is lost. */
+  #excuseOlder(): void {
+    if (!this.#newestOnly) return
+    const isInVain = this.rotations.some(
+      ({ fate, from }, index) =>
+        fate === "stored" &&
+        this.rotations.slice(index + 1).some((later) => later.from === from && later.fate === "lost"),
+    )
+    if (isInVain) this.excuse ??= "an older answer was stored, and the newest was lost"
   }
 
   /** A process asks the store to write down the answer to this refresh token. */

@@ -176,11 +176,12 @@ export class WorldStore {
   #write(process: Sim.Process, next: Credential): void {
     const { monitor } = this.#world
     Judge.written(this.#world, process, next)
-    if (next.generation > (this.stored?.generation ?? 0)) monitor.overtaken()
+    const isNew = next.generation > (this.stored?.generation ?? 0)
     this.stored = next
     this.newest = Math.max(this.newest, next.generation)
     const { alternates = [], ticket, tokens } = next
     for (const { accessToken } of [tokens, ...alternates]) monitor.stored(Redacted.value(accessToken))
+    if (isNew) monitor.overtaken()
     if (ticket?.answer !== undefined) monitor.journaled(Redacted.value(tokens.refreshToken!), process)
   }
 
