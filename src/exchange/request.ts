@@ -38,7 +38,8 @@ export const nothing = (): Arrived => ({
 /** RFC 6749 §2.3.1. Only what a form must escape is escaped, because many servers compare without decoding. */
 export const formEncoded = (text: string): string => new URLSearchParams([["", text]]).toString().slice(1)
 
-const authentication = ({ authMethod, clientSecret }: Credential["client"]): ClientAuth => {
+/** How a client proves itself to the token endpoint and to those like it (RFC 6749 §2.3). */
+export const clientAuth = ({ authMethod, clientSecret }: Credential["client"]): ClientAuth => {
   const secret = clientSecret === undefined ? "" : Redacted.value(clientSecret)
   return (_server, client, body, headers) => {
     if (authMethod === "client_secret_basic") {
@@ -108,7 +109,7 @@ export const send = async (options: Options, arrived: Arrived): Promise<void> =>
     const response = await oauth.refreshTokenGrantRequest(
       { issuer: credential.issuer ?? credential.tokenEndpoint, token_endpoint: credential.tokenEndpoint },
       { client_id: credential.client.clientId },
-      authentication(credential.client),
+      clientAuth(credential.client),
       options.refreshToken,
       {
         [oauth.customFetch]: (url, init) => {

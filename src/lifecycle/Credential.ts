@@ -140,6 +140,25 @@ export const Verdict = Schema.Struct({
 })
 export type Verdict = typeof Verdict.Type
 
+/** How a person signed in, so that the same can be asked for again. What is absent was not named then. */
+export const SignedIn = Schema.Struct({
+  way: Schema.Literals(["browser", "device"]),
+  /** The MCP server or API that the sign-in was for; its metadata names the issuer. */
+  mcp: Schema.optionalKey(Schema.String),
+  /** The endpoints were named by a person, because the server has no metadata. */
+  authorizationEndpoint: Schema.optionalKey(Schema.String),
+  deviceAuthorizationEndpoint: Schema.optionalKey(Schema.String),
+  revocationEndpoint: Schema.optionalKey(Schema.String),
+  hasMetadata: Schema.Boolean,
+  /** The scopes that were asked for. What was granted stands with the tokens. */
+  scopes: Schema.Array(Schema.String),
+  authorizeParams: Schema.Record(Schema.String, Schema.String),
+  redirectUri: Schema.optionalKey(Schema.String),
+  /** Where the client comes from: given by a person, a metadata document, or registered for this sign-in (RFC 7591). */
+  client: Schema.Literals(["given", "document", "registered"]),
+})
+export type SignedIn = typeof SignedIn.Type
+
 export const Credential = Schema.Struct({
   name: Schema.NonEmptyString,
   generation: Schema.Int,
@@ -165,6 +184,8 @@ export const Credential = Schema.Struct({
    * must not put a refresh token back that has been used since.
    */
   seed: Schema.optionalKey(Schema.String),
+  /** Absent where the grant was imported. */
+  signedIn: Schema.optionalKey(SignedIn),
   /** How many forced refreshes in a row led here; paces a resource server that refuses every token it is shown. */
   forced: Schema.Int,
 })

@@ -1,0 +1,385 @@
+/**
+ * Signs a person in and puts the grant into the Keeper's hands.
+ *
+ * **Invariants**
+ *
+ * - What a name holds is replaced by one write, after the new grant is here. Nothing is revoked or deleted for it, and a
+ *   grant that can still be refreshed is not given up for one that cannot.
+ * - A name is bound to its issuer: what was registered or granted there is never shown to another (RFC 9700 §4.4).
+ * - One sign-in at a time under a name. Whoever asks meanwhile gets its outcome.
+ */
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { Keeper, type Status } from "../keeper/Keeper.ts"
+import type { Credential, SignedIn as Record, Tokens } from "../lifecycle/Credential.ts"
+import * as ProviderProfile from "../provider/ProviderProfile.ts"
+import type { StoreUnavailable } from "../store/CredentialStore.ts"
+import * as AuthorizationCode from "./authorizationCode.ts"
+import * as DeviceCode from "./deviceCode.ts"
+import * as Discovery from "./discovery.ts"
+import { SignInFailed } from "./errors.ts"
+import * as Listener from "./listener.ts"
+import * as Metadata from "./metadata.ts"
+import * as Page from "./page.ts"
+import { Person } from "./Person.ts"
+import * as RedirectUri from "./redirectUri.ts"
+import * as Registration from "./registration.ts"
+import * as Revocation from "./revocation.ts"
+import type { Client } from "./tokenRequest.ts"
+
+export interface Request {
+  readonly name: string
+  /** Absent: what the name was signed in to before. */
+  readonly target?: Discovery.Target | undefined
+  readonly way?: Record["way"] | undefined
+  /** A profile's id; absent: by the issuer. */
+  readonly provider?: string | undefined
+  /** A client that is registered at the server already. */
+  readonly client?: Client | undefined
+  /** The URL of a client metadata document, used where the server takes one. */
+  readonly clientDocument?: string | undefined
+  /** In place of those that the server or an earlier sign-in says. */
+  readonly scopes?: ReadonlyArray<string> | undefined
+  /** On top of those of the earlier sign-in: what a step-up asks for. */
+  readonly moreScopes?: ReadonlyArray<string> | undefined
+  readonly authorizeParams?: Readonly<globalThis.Record<string, string>> | undefined
+  readonly redirectUri?: string | undefined
+  /** Go on although the server does not say that it checks PKCE. */
+  readonly allowMissingPkce?: boolean | undefined
+}
+
+export interface Outcome {
+  readonly credential: Credential
+  /** Scopes that were asked for and not granted, and those that nobody asked for. */
+  readonly withheld: ReadonlyArray<string>
+  readonly unasked: ReadonlyArray<string>
+  /** Why there is no refresh token, and the command that asks again; absent when there is one. */
+  readonly noRefreshToken: { readonly why: string; readonly again: string } | undefined
+}
+
+export type SignInError = SignInFailed | StoreUnavailable
+
+export class SignIn extends Context.Service<
+  SignIn,
+  {
+    readonly login: (request: Request) => Effect.Effect<Outcome, SignInError>
+    /** Ends the grant at the server (RFC 7009). What is kept stays as it is. */
+    readonly revoke: (credential: Credential) => Effect.Effect<void, SignInFailed>
+  }
+>()("tokenkeep/signin/SignIn") {}
+
+interface Landing {
+  /** As it was said: perhaps without a port. */
+  readonly wanted: string
+  readonly redirectUri: string
+  readonly listener: Listener.Listener | undefined
+}
+
+const invalid = (message: string): SignInFailed => new SignInFailed({ reason: "invalid", message })
+
+const words = (scope: string | undefined): ReadonlyArray<string> =>
+  scope?.split(" ").filter((word) => word !== "") ?? []
+
+const union = (...lists: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => [...new Set(lists.flat())]
+
+/** What the name was signed in to, as a target again. */
+const earlierTarget = ({ issuer, signedIn, tokenEndpoint }: Credential): Discovery.Target | undefined => {
+  if (signedIn?.mcp !== undefined) return { mcp: signedIn.mcp }
+  if (signedIn?.hasMetadata !== false && issuer !== undefined) return { issuer }
+  if (signedIn === undefined) return undefined
+  const { authorizationEndpoint, deviceAuthorizationEndpoint, revocationEndpoint } = signedIn
+  const given = { authorizationEndpoint, deviceAuthorizationEndpoint, revocationEndpoint }
+  return { endpoints: { ...given, issuer, tokenEndpoint } }
+}
+
+/** The request with what is kept from an earlier sign-in filled in. */
+const completed = Effect.fnUntraced(function* (request: Request, before: Credential | undefined) {
+  const earlier = before?.signedIn
+  const target = request.target ?? (before && earlierTarget(before))
+  if (target === undefined) {
+    return yield* invalid(`${request.name}: what to sign in to? Say --mcp URL, --issuer URL or --token-endpoint URL`)
+  }
+  const reservedName = Object.keys(request.authorizeParams ?? {}).find((name) =>
+    AuthorizationCode.reserved.includes(name),
+  )
+  if (reservedName !== undefined) {
+    return yield* invalid(`${reservedName} belongs to the sign-in itself and cannot be set by --authorize-param`)
+  }
+  return {
+    ...request,
+    target,
+    way: request.way ?? earlier?.way ?? "browser",
+    authorizeParams: { ...earlier?.authorizeParams, ...request.authorizeParams },
+    provider: request.provider ?? (earlier === undefined ? undefined : before?.provider),
+  }
+})
+type Completed = Effect.Success<ReturnType<typeof completed>>
+
+const profileOf = Effect.fnUntraced(function* (id: string | undefined) {
+  const profile = id === undefined ? ProviderProfile.generic : ProviderProfile.find(id)
+  return (
+    profile ??
+    (yield* invalid(`there is no provider profile of that name. There are: ${ProviderProfile.ids.join(", ")}`))
+  )
+})
+
+const same = (a: string, b: string): boolean => a === b || URL.parse(a)?.href === URL.parse(b)?.href
+
+/** RFC 9700 §4.4, MCP: a changed authorization server is told, never followed silently. */
+const boundIssuer = ({ name, target }: Completed, before: Credential | undefined, issuer: string) => {
+  const bound = before?.issuer
+  const isNamed = "issuer" in target && target.issuer !== undefined
+  if (bound === undefined || isNamed || same(bound, issuer)) return Effect.void
+  return Effect.fail(
+    new SignInFailed({
+      reason: "untrusted",
+      message:
+        `the server now names ${issuer} as its authorization server, and ${name} is bound to ${bound}. Nothing was sent ` +
+        `there. If the change is right: tokenkeep login ${name} --issuer ${issuer}${"mcp" in target ? ` --mcp ${target.mcp}` : ""}`,
+    }),
+  )
+}
+
+/** Scope selection: what was said, else what was asked for before, else what the server asks for. */
+const wishedScopes = (request: Completed, before: Credential | undefined, found: Discovery.Discovered) => {
+  const earlier = before?.signedIn?.scopes
+  const isOpenId = found.server.metadata.scopes_supported?.includes("openid") === true && found.resource === undefined
+  const base = request.scopes ?? earlier ?? found.scopes ?? (isOpenId ? ["openid"] : [])
+  const granted = request.moreScopes === undefined ? [] : words(before?.tokens.scope)
+  return union(base, granted, request.moreScopes ?? [])
+}
+
+export const make = Effect.gen(function* () {
+  const keeper = yield* Keeper
+  const person = yield* Person
+  const pending = new Map<string, Deferred.Deferred<Outcome, SignInError>>()
+
+  /**
+   * Where the browser comes back to. The place that a registered client knows is used again; where that is taken, the
+   * client is of no more use and another will be registered.
+   */
+  const landing = Effect.fnUntraced(function* (
+    given: string | undefined,
+    earlier: Record | undefined,
+  ): Effect.fn.Return<Landing, SignInFailed, Scope.Scope> {
+    if (given === undefined && earlier?.client === "registered" && earlier.redirectUri !== undefined) {
+      const again = yield* Effect.option(landing(earlier.redirectUri, undefined))
+      if (Option.isSome(again)) return again.value
+    }
+    const wanted =
+      given ?? (earlier?.client === "registered" ? undefined : earlier?.redirectUri) ?? RedirectUri.standard
+    const shape = RedirectUri.shapeOf(wanted)
+    if (shape._tag === "Invalid") return yield* invalid(`the redirect URI ${shape.problem}`)
+    if (shape._tag === "Elsewhere") return { wanted, redirectUri: wanted, listener: undefined }
+    const listener = yield* Listener.open(shape)
+    return { wanted, redirectUri: listener.redirectUri, listener }
+  })
+
+  const clientFor = (
+    request: Completed,
+    before: Credential | undefined,
+    { server }: Discovery.Discovered,
+    wanted: Registration.Wanted,
+  ): Effect.Effect<Registration.Registered & { readonly isOld: boolean }, SignInFailed> => {
+    const fresh = (from: Effect.Effect<Registration.Registered, SignInFailed>) =>
+      Effect.map(from, (registered) => ({ ...registered, isOld: false }))
+    if (request.client !== undefined) return Effect.succeed({ client: request.client, from: "given", isOld: false })
+    const isBound =
+      before?.issuer !== undefined ? same(before.issuer, server.metadata.issuer) : server.from === "person"
+    const earlier = before?.signedIn
+    const isUsable =
+      earlier?.client !== "registered" ||
+      (before?.verdict?.reason !== "clientRejected" && earlier.redirectUri === wanted.redirectUri)
+    if (before !== undefined && isBound && isUsable) {
+      return Effect.succeed({ client: before.client, from: earlier?.client ?? "given", isOld: true })
+    }
+    return fresh(Registration.obtain(server, request.clientDocument, wanted))
+  }
+
+  const authorized = Effect.fnUntraced(function* (
+    request: Completed,
+    before: Credential | undefined,
+  ): Effect.fn.Return<Outcome, SignInError, Scope.Scope> {
+    const found = yield* Discovery.discover(request.target, before?.issuer)
+    const { server } = found
+    const { metadata } = server
+    for (const step of found.steps) yield* person.tell(step)
+    yield* boundIssuer(request, before, metadata.issuer)
+    const profile = yield* profileOf(request.provider)
+    const pkce = request.way === "browser" ? Metadata.pkceProblem(server) : undefined
+    if (pkce !== undefined) {
+      const allowed = request.allowMissingPkce === true
+      if (!allowed) {
+        return yield* new SignInFailed({
+          reason: "unsupported",
+          message: `${pkce}. Without it a stolen code can be used: only if you trust the server, say --allow-missing-pkce-metadata`,
+        })
+      }
+      yield* person.tell(
+        `WARNING: ${pkce}. Going on, as you asked: a code stolen on its way could be used by its thief`,
+      )
+    }
+
+    const scopes = ProviderProfile.scopes(
+      profile,
+      wishedScopes(request, before, found),
+      metadata.scopes_supported ?? [],
+    )
+    const scope = ProviderProfile.scopeText(profile, scopes)
+    const parameters = {
+      ...(profile.sendResource && found.resource !== undefined && { resource: found.resource }),
+      ...(scope !== "" && { scope }),
+    }
+    const place = request.way === "browser" ? yield* landing(request.redirectUri, before?.signedIn) : undefined
+    const wanted = {
+      redirectUri: place?.redirectUri,
+      grantTypes: [place === undefined ? DeviceCode.grantType : "authorization_code", "refresh_token"],
+      scopes,
+    }
+
+    const store = Effect.fnUntraced(function* (
+      { client, from }: Registration.Registered,
+      tokens: Tokens,
+      sent: URLSearchParams,
+    ): Effect.fn.Return<Outcome, SignInError> {
+      const noRefreshToken = tokens.refreshToken === undefined ? whyNone(request, profile, scopes, sent) : undefined
+      if (noRefreshToken !== undefined && before?.tokens.refreshToken !== undefined && before.verdict === undefined) {
+        return yield* new SignInFailed({
+          reason: "refused",
+          message:
+            `the server gave no refresh token, and the one that ${request.name} holds is still good: it is kept. ` +
+            `${noRefreshToken.why} Ask again: ${noRefreshToken.again}. To give the old one up: tokenkeep logout ${request.name}`,
+        })
+      }
+      const { target } = request
+      const credential = yield* keeper.put({
+        name: request.name,
+        provider: profile.id,
+        ...((server.from === "metadata" || ("endpoints" in target && target.endpoints.issuer !== undefined)) && {
+          issuer: metadata.issuer,
+        }),
+        tokenEndpoint: metadata.token_endpoint!,
+        ...(found.resource !== undefined && { resource: found.resource }),
+        client,
+        // RFC 6749 §5.1: a server that says nothing has granted what was asked.
+        tokens: { ...(scopes.length > 0 && { scope: scopes.join(" ") }), ...tokens },
+        reuse: profile.reuse,
+        forced: 0,
+        signedIn: {
+          way: request.way,
+          ...("mcp" in target && { mcp: target.mcp }),
+          ...endpointsOf(server),
+          hasMetadata: server.from === "metadata",
+          scopes,
+          authorizeParams: request.authorizeParams,
+          // Another client may come back on any port, so that it stays open which.
+          ...(place !== undefined && { redirectUri: from === "registered" ? place.redirectUri : place.wanted }),
+          client: from,
+        },
+      })
+      const granted = words(tokens.scope)
+      return {
+        credential,
+        withheld: granted.length === 0 ? [] : scopes.filter((each) => !granted.includes(each) && !isSilent(each)),
+        unasked: scopes.length === 0 ? [] : granted.filter((each) => !scopes.includes(each)),
+        noRefreshToken,
+      }
+    })
+
+    const run = (registered: Registration.Registered): Effect.Effect<Outcome, SignInError> => {
+      const context = { server, profile, client: registered.client }
+      const flow =
+        place === undefined
+          ? Effect.flatMap(DeviceCode.authorize(context, parameters), (tokens) =>
+              store(registered, tokens, new URLSearchParams(parameters)),
+            )
+          : AuthorizationCode.authorize(
+              {
+                ...context,
+                ...place,
+                parameters: {
+                  ...parameters,
+                  ...ProviderProfile.authorizeParams(profile, scopes, request.authorizeParams),
+                },
+              },
+              ({ sent, tokens }) =>
+                Effect.map(store(registered, tokens, sent), (value) => ({ page: Page.signedIn(request.name), value })),
+            )
+      return Effect.provideService(flow, Person, person)
+    }
+    const registered = yield* clientFor(request, before, found, wanted)
+    return yield* Effect.catchIf(
+      run(registered),
+      (error) => {
+        const isRejected = error._tag === "SignInFailed" && error.code === "invalid_client"
+        return isRejected && registered.isOld && registered.from === "registered"
+      },
+      () =>
+        Effect.gen(function* () {
+          yield* person.tell("the server has forgotten the client that was registered: registering another")
+          return yield* run(yield* Registration.obtain(server, request.clientDocument, wanted))
+        }),
+    )
+  })
+
+  const statusOf = (name: string): Effect.Effect<Status | undefined, StoreUnavailable> =>
+    Effect.catchTag(keeper.status(name), "CredentialNotFound", () => Effect.undefined)
+
+  return SignIn.of({
+    login: Effect.fnUntraced(function* (request) {
+      const running = pending.get(request.name)
+      if (running !== undefined) return yield* Deferred.await(running)
+      const outcome = Deferred.makeUnsafe<Outcome, SignInError>()
+      pending.set(request.name, outcome)
+      return yield* Effect.gen(function* () {
+        const before = (yield* statusOf(request.name))?.credential
+        return yield* authorized(yield* completed(request, before), before)
+      }).pipe(
+        Effect.scoped,
+        Effect.onExit((exit) => {
+          pending.delete(request.name)
+          return Exit.hasInterrupts(exit) ? Deferred.fail(outcome, givenUp) : Deferred.done(outcome, exit)
+        }),
+      )
+    }),
+    revoke: Revocation.revoke,
+  })
+})
+
+const givenUp = new SignInFailed({ reason: "expired", message: "the sign-in under way was given up" })
+
+export const layer: Layer.Layer<SignIn, never, Keeper | Person> = Layer.effect(SignIn, make)
+
+/** Servers leave these out of the granted scope although they honour them: what they ask for shows elsewhere. */
+const isSilent = (scope: string): boolean => ["offline_access", "openid"].includes(scope)
+
+/** What no metadata will say again. */
+const endpointsOf = ({ from, metadata }: Metadata.AuthorizationServer) =>
+  from === "metadata"
+    ? {}
+    : {
+        ...(metadata.authorization_endpoint && { authorizationEndpoint: metadata.authorization_endpoint }),
+        ...(metadata.device_authorization_endpoint && {
+          deviceAuthorizationEndpoint: metadata.device_authorization_endpoint,
+        }),
+        ...(metadata.revocation_endpoint && { revocationEndpoint: metadata.revocation_endpoint }),
+      }
+
+const whyNone = (
+  { name }: Completed,
+  profile: ProviderProfile.ProviderProfile,
+  scopes: ReadonlyArray<string>,
+  sent: URLSearchParams,
+): Outcome["noRefreshToken"] => {
+  const { flags, why } = ProviderProfile.whyNoRefreshToken(profile, sent)
+  const asksOffline = scopes.includes("offline_access") || profile.id !== ProviderProfile.generic.id
+  const more = flags.length > 0 || asksOffline ? flags : ["--add-scope", "offline_access"]
+  // `--scope` would take the place of those asked for now.
+  const added = more.map((flag) => (flag === "--scope" ? "--add-scope" : flag))
+  return { why, again: ["tokenkeep login", name, ...added].join(" ") }
+}
