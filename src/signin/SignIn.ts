@@ -17,6 +17,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { Keeper, type Status } from "../keeper/Keeper.ts"
 import type { Credential, SignedIn as Record, Tokens } from "../lifecycle/Credential.ts"
+import { builtIn } from "../provider/profiles.ts"
 import * as ProviderProfile from "../provider/ProviderProfile.ts"
 import type { StoreUnavailable } from "../store/CredentialStore.ts"
 import * as AuthorizationCode from "./authorizationCode.ts"
@@ -120,12 +121,12 @@ const completed = Effect.fnUntraced(function* (request: Request, before: Credent
 })
 type Completed = Effect.Success<ReturnType<typeof completed>>
 
-const profileOf = Effect.fnUntraced(function* (id: string | undefined) {
-  const profile = id === undefined ? ProviderProfile.generic : ProviderProfile.find(id)
-  return (
-    profile ??
-    (yield* invalid(`there is no provider profile of that name. There are: ${ProviderProfile.ids.join(", ")}`))
-  )
+const profileOf = Effect.fnUntraced(function* (id: string | undefined, { metadata }: Metadata.AuthorizationServer) {
+  if (id === undefined) {
+    return ProviderProfile.choose(builtIn, { issuer: metadata.issuer, tokenEndpoint: metadata.token_endpoint })
+  }
+  const names = builtIn.map((profile) => profile.id).join(", ")
+  return ProviderProfile.find(builtIn, id) ?? (yield* invalid(`there is no provider of that id. There are: ${names}`))
 })
 
 const same = (a: string, b: string): boolean => a === b || URL.parse(a)?.href === URL.parse(b)?.href
@@ -210,7 +211,7 @@ export const make = Effect.gen(function* () {
     const { metadata } = server
     for (const step of found.steps) yield* person.tell(step)
     yield* boundIssuer(request, before, metadata.issuer)
-    const profile = yield* profileOf(request.provider)
+    const profile = yield* profileOf(request.provider, server)
     const pkce = request.way === "browser" ? Metadata.pkceProblem(server) : undefined
     if (pkce !== undefined) {
       const allowed = request.allowMissingPkce === true

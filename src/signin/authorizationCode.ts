@@ -23,10 +23,8 @@ import * as TokenRequest from "./tokenRequest.ts"
 export const patience = "5 minutes"
 
 /** Parameters that carry the flow's security, or its result back to us: nobody else's to set. */
-export const reserved: ReadonlyArray<string> = [
-  ...["client_id", "response_type", "redirect_uri", "state", "code_challenge", "code_challenge_method"],
-  ...["request", "request_uri"],
-]
+export const reserved: ReadonlyArray<string> =
+  "client_id response_type redirect_uri state code_challenge code_challenge_method request request_uri".split(" ")
 
 export interface Request extends TokenRequest.Context {
   readonly redirectUri: string

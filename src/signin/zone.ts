@@ -12,18 +12,15 @@ export type Zone = "public" | "private" | "loopback" | "linkLocal"
 /** Who says that we should go somewhere: a person, or a server that answered from this zone. */
 export type Source = "person" | Zone
 
-const subnets: Readonly<Record<Exclude<Zone, "public">, ReadonlyArray<string>>> = {
-  loopback: ["127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128"],
-  linkLocal: ["169.254.0.0/16", "fe80::/10", "224.0.0.0/4", "240.0.0.0/4", "ff00::/8", "fd00:ec2::254/128"],
-  private: [
-    ...["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15"],
-    ...["fc00::/7", "fec0::/10"],
-  ],
+const subnets: Readonly<Record<Exclude<Zone, "public">, string>> = {
+  loopback: "127.0.0.0/8 0.0.0.0/8 ::1/128 ::/128",
+  linkLocal: "169.254.0.0/16 fe80::/10 224.0.0.0/4 240.0.0.0/4 ff00::/8 fd00:ec2::254/128",
+  private: "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 192.0.0.0/24 198.18.0.0/15 fc00::/7 fec0::/10",
 }
 
-const listOf = (subnets: ReadonlyArray<string>): Net.BlockList => {
+const listOf = (subnets: string): Net.BlockList => {
   const list = new Net.BlockList()
-  for (const subnet of subnets) {
+  for (const subnet of subnets.split(" ")) {
     const [network = "", prefix] = subnet.split("/")
     list.addSubnet(network, Number(prefix), network.includes(":") ? "ipv6" : "ipv4")
   }
