@@ -189,7 +189,9 @@ describe("the listener", () => {
         onVisit: (url) => {
           const { searchParams } = new URL(url)
           const query = new URLSearchParams({
-            ...{ state: searchParams.get("state")!, iss: "https://evil.example", error: "call_this_number" },
+            state: searchParams.get("state")!,
+            iss: "https://evil.example",
+            error: "call_this_number",
           })
           return fetch(`${searchParams.get("redirect_uri")}?${query}`)
         },

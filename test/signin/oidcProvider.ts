@@ -33,8 +33,14 @@ const configuration = (over: { readonly features?: object; readonly [name: strin
   scopes: ["openid", "offline_access", "mail", "files"],
   rotateRefreshToken: true,
   ttl: {
-    ...{ AccessToken: 3600, RefreshToken: 86_400, Grant: 86_400, Session: 86_400, Interaction: 600, IdToken: 600 },
-    ...{ DeviceCode: 600, ClientCredentials: 3600 },
+    AccessToken: 3600,
+    RefreshToken: 86_400,
+    Grant: 86_400,
+    Session: 86_400,
+    Interaction: 600,
+    IdToken: 600,
+    DeviceCode: 600,
+    ClientCredentials: 3600,
   },
   ...over,
   features: {
