@@ -82,7 +82,7 @@ const headOf = ({ headers, status }: Response): Head => {
 }
 
 /** The form that oauth4webapi writes, as the JSON object that some servers want in its place. */
-const inJson = (init: RequestInit): RequestInit => {
+export const inJson = (init: RequestInit): RequestInit => {
   const headers = new Headers(init.headers)
   headers.set("content-type", "application/json")
   const body = JSON.stringify(Object.fromEntries(init.body as URLSearchParams))

@@ -15,9 +15,10 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { Fetch } from "../exchange/Fetch.ts"
 import { Keeper, type Status } from "../keeper/Keeper.ts"
 import type { Credential, SignedIn as Record, Tokens } from "../lifecycle/Credential.ts"
-import { builtIn } from "../provider/profiles.ts"
+import * as Profiles from "../provider/Profiles.ts"
 import * as ProviderProfile from "../provider/ProviderProfile.ts"
 import type { StoreUnavailable } from "../store/CredentialStore.ts"
 import * as AuthorizationCode from "./authorizationCode.ts"
@@ -121,13 +122,18 @@ const completed = Effect.fnUntraced(function* (request: Request, before: Credent
 })
 type Completed = Effect.Success<ReturnType<typeof completed>>
 
-const profileOf = Effect.fnUntraced(function* (id: string | undefined, { metadata }: Metadata.AuthorizationServer) {
+const profileOf = (
+  known: Profiles.Known,
+  id: string | undefined,
+  { metadata }: Metadata.AuthorizationServer,
+): Effect.Effect<ProviderProfile.ProviderProfile, SignInFailed> => {
   if (id === undefined) {
-    return ProviderProfile.choose(builtIn, { issuer: metadata.issuer, tokenEndpoint: metadata.token_endpoint })
+    const server = { issuer: metadata.issuer, tokenEndpoint: metadata.token_endpoint }
+    return Effect.succeed(ProviderProfile.choose(known.profiles, server))
   }
-  const names = builtIn.map((profile) => profile.id).join(", ")
-  return ProviderProfile.find(builtIn, id) ?? (yield* invalid(`there is no provider of that id. There are: ${names}`))
-})
+  const found = ProviderProfile.find(known.profiles, id)
+  return found === undefined ? Effect.fail(invalid(Profiles.missing(known, id))) : Effect.succeed(found)
+}
 
 const same = (a: string, b: string): boolean => a === b || URL.parse(a)?.href === URL.parse(b)?.href
 
@@ -158,6 +164,8 @@ const wishedScopes = (request: Completed, before: Credential | undefined, found:
 export const make = Effect.gen(function* () {
   const keeper = yield* Keeper
   const person = yield* Person
+  const fetch = yield* Fetch
+  const profiles = yield* Profiles.Profiles
   const pending = new Map<string, Deferred.Deferred<Outcome, SignInError>>()
 
   /**
@@ -211,7 +219,7 @@ export const make = Effect.gen(function* () {
     const { metadata } = server
     for (const step of found.steps) yield* person.tell(step)
     yield* boundIssuer(request, before, metadata.issuer)
-    const profile = yield* profileOf(request.provider, server)
+    const profile = yield* profileOf(yield* profiles, request.provider, server)
     const pkce = request.way === "browser" ? Metadata.pkceProblem(server) : undefined
     if (pkce !== undefined) {
       const allowed = request.allowMissingPkce === true
@@ -342,13 +350,14 @@ export const make = Effect.gen(function* () {
         return yield* authorized(yield* completed(request, before), before)
       }).pipe(
         Effect.scoped,
+        Effect.provideService(Fetch, fetch),
         Effect.onExit((exit) => {
           pending.delete(request.name)
           return Exit.hasInterrupts(exit) ? Deferred.fail(outcome, givenUp) : Deferred.done(outcome, exit)
         }),
       )
     }),
-    revoke: Revocation.revoke,
+    revoke: (credential) => Effect.provideService(Revocation.revoke(credential), Fetch, fetch),
   })
 })
 

@@ -88,10 +88,11 @@ const read = Effect.fnUntraced(function* (
 })
 
 export const discover = Effect.fnUntraced(function* (text: string): Effect.fn.Return<ProtectedResource, SignInFailed> {
-  const problem = Guard.urlProblem(text, "person", "the URL")
+  const withoutFragment = text.replace(/#.*$/s, "")
+  const problem = Guard.urlProblem(withoutFragment, "person", "the URL")
   if (problem !== undefined) return yield* problem
-  const url = new URL(text)
-  const { challenge, zone } = yield* challengeOf(text)
+  const url = new URL(withoutFragment)
+  const { challenge, zone } = yield* challengeOf(url.href)
   const named = challenge?.parameters.get("resource_metadata")
   for (const location of [...(named === undefined ? [] : [named]), ...wellKnown(url)]) {
     const answer = yield* Guard.get("the resource's metadata", location, zone)

@@ -5,6 +5,8 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { customFetch } from "oauth4webapi"
+import { inJson } from "../exchange/request.ts"
 import type { Credential, Tokens } from "../lifecycle/Credential.ts"
 import * as Expiry from "../lifecycle/Expiry.ts"
 import * as Answer from "../provider/answer.ts"
@@ -36,7 +38,12 @@ export const send = Effect.fnUntraced(function* (
   }
   const sentAt = yield* Clock.currentTimeMillis
   const answer = yield* Guard.call(what, url, server.source, async (options) => {
-    const response = await request(options)
+    const fetch = options[customFetch]
+    const inItsForm: Guard.RequestOptions = {
+      ...options,
+      [customFetch]: (url, init) => fetch(url, profile.requestBody === "json" ? inJson(init) : init),
+    }
+    const response = await request(inItsForm)
     const contentType = response.headers.get("content-type") ?? undefined
     return { status: response.status, contentType, body: await response.text() }
   })

@@ -13,6 +13,8 @@ import * as MemoryStore from "../../src/store/memory.ts"
 /** What the person does, and what they were told. */
 export interface Script {
   readonly onVisit?: (url: string) => Promise<unknown>
+  /** In place of the real network. */
+  readonly network?: Layer.Layer<never>
   readonly onCode?: (code: DeviceCode) => Promise<unknown>
 }
 
@@ -37,7 +39,10 @@ export const world = Effect.fnUntraced(function* (script: Script = {}) {
   const keeper = KeeperLive.layer({ background: false }).pipe(
     Layer.provide([MemoryStore.layerMemory, HttpTokenEndpoint.layer]),
   )
-  const context = yield* Layer.build(Layer.provideMerge(signInLayer, Layer.merge(keeper, person)))
+  const network = script.network ?? Layer.empty
+  const context = yield* Layer.build(
+    Layer.provideMerge(signInLayer, Layer.merge(keeper, person)).pipe(Layer.provide(network)),
+  )
   return {
     told,
     /** The address that the person is sent to, when it comes. */

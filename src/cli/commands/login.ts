@@ -10,6 +10,7 @@ import { readFile, readStdin } from "../input.ts"
 import { withKeeper } from "../keeper.ts"
 import { nameArgument, paragraphs } from "../params.ts"
 import * as TerminalPerson from "../person.ts"
+import { knownProfiles, namedProfile, providerFlag } from "../provider.ts"
 import { advise, result } from "../terminal.ts"
 import { when } from "../times.ts"
 import { Usage } from "../Usage.ts"
@@ -26,7 +27,7 @@ const list = (name: string, metavar: string, description: string) =>
 const flags = {
   mcp: text("mcp", "URL", "An MCP server or API: it says itself where to sign in"),
   issuer: text("issuer", "URL", "The authorization server"),
-  provider: text("provider", "ID", "What is known about the server (default: by its issuer)"),
+  provider: providerFlag,
   clientId: text(
     "client-id",
     "ID",
@@ -131,7 +132,7 @@ export const login = Command.make(
       name: given.name,
       target: yield* targetOf(given),
       way: given.device ? "device" : given.noBrowser || Option.isSome(given.redirectUri) ? "browser" : undefined,
-      provider: Option.getOrUndefined(given.provider),
+      provider: (yield* namedProfile(yield* knownProfiles, given.provider))?.id,
       client: yield* clientOf(given),
       clientDocument: Option.getOrUndefined(given.clientMetadata),
       scopes: given.scope.length === 0 ? undefined : split(given.scope),
