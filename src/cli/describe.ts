@@ -64,7 +64,7 @@ export const stateWord = ({ state: [state, detail], usable }: Status): string =>
   state === "dead" ? "sign in" : usable ? (state === "valid" ? "valid" : "usable") : (detail ?? state)
 
 const advice = (status: Status): string | undefined =>
-  isLast(status) ? signInAdvice(status.credential.name) : status.advice
+  isLast(status) ? signInAdvice(status.credential.name, status.credential.signedIn !== undefined) : status.advice
 
 const nextStep = (status: Status): string => advice(status) ?? `tokenkeep token ${status.credential.name}`
 

@@ -66,6 +66,8 @@ export interface Entry extends Sleeper {
   cell: Cell | undefined
   /** The store has been read, and it has this name. */
   known: boolean
+  /** It came by a sign-in, which can be repeated. */
+  signedIn: boolean
   flight: Flight | undefined
   /** The record as it was last seen, while an answer is written down in it that nobody has acted on. */
   kept: Credential | undefined
@@ -90,6 +92,7 @@ export const make = (name: string, background: boolean): Entry => ({
   state: initial(background),
   cell: undefined,
   known: false,
+  signedIn: false,
   flight: undefined,
   kept: undefined,
   verdict: undefined,

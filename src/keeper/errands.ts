@@ -44,6 +44,7 @@ export const make = (surroundings: Surroundings) => {
     // A read that was overtaken by a newer one must not bring the older token back (I2).
     if (entry.known && credential.generation < entry.state.context.view.generation) return
     entry.known = true
+    entry.signedIn = credential.signedIn !== undefined
     entry.verdict = credential.verdict
     entry.kept = credential.ticket?.answer && credential
     if (credential.pause) entry.trouble = credential.pause.cause

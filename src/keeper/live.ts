@@ -191,7 +191,8 @@ export const make = Effect.fnUntraced(function* (
         return Effect.sync(() =>
           settle(entry, () => {
             const since = entry.verdict?.at ?? Math.min(now(), entry.state.context.view.usableUntil)
-            return Effect.fail(Wording.signInRequired(entry.name, command.params.reason, since, entry.verdict))
+            const { name, signedIn, verdict } = entry
+            return Effect.fail(Wording.signInRequired(name, command.params.reason, since, verdict, signedIn))
           }),
         )
       case "postpone":

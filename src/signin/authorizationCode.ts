@@ -20,7 +20,7 @@ import { Person } from "./Person.ts"
 import * as TokenRequest from "./tokenRequest.ts"
 
 /** How long a person may take. */
-export const patience = "5 minutes"
+const patience = "5 minutes"
 
 /** Parameters that carry the flow's security, or its result back to us: nobody else's to set. */
 export const reserved: ReadonlyArray<string> =

@@ -51,7 +51,7 @@ export interface Wanted {
 }
 
 /** A client of its own for this sign-in (RFC 7591 §3). Public where the server allows it: a program keeps no secret. */
-export const register = Effect.fnUntraced(function* (
+const register = Effect.fnUntraced(function* (
   server: AuthorizationServer,
   { grantTypes, redirectUri, scopes }: Wanted,
 ): Effect.fn.Return<Registered, SignInFailed> {

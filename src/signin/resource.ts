@@ -22,10 +22,10 @@ export interface ProtectedResource {
 }
 
 /** MCP 2026-07-28, canonical server URI: lower case, no fragment, and no slash that stands for an empty path. */
-export const canonical = (url: URL): string => `${url.origin}${url.pathname === "/" ? "" : url.pathname}${url.search}`
+const canonical = (url: URL): string => `${url.origin}${url.pathname === "/" ? "" : url.pathname}${url.search}`
 
 /** Whether a token for `resource` is one for `url`: same origin, and below its path. */
-export const covers = (resource: string, url: URL): boolean => {
+const covers = (resource: string, url: URL): boolean => {
   const home = URL.parse(resource)
   if (home === null || home.origin !== url.origin) return false
   return `${url.pathname}/`.startsWith(home.pathname.endsWith("/") ? home.pathname : `${home.pathname}/`)
