@@ -35,7 +35,7 @@ const send = (response: Http.ServerResponse, { status, ...rest }: Page.Page, don
 }
 
 const refuse = (response: Http.ServerResponse, status: number, headers: Http.OutgoingHttpHeaders = {}): void => {
-  response.writeHead(status, { ...headers, "content-type": "text/plain", connection: "close" })
+  response.writeHead(status, { ...Page.headers, ...headers, "content-type": "text/plain" })
   response.end(`${Http.STATUS_CODES[status]}\n`)
 }
 
