@@ -13,8 +13,8 @@ const life = ({ credential: { tokens } }: Status, now: number): string => {
 }
 
 /** Whether this access token is the last: nothing follows it without a person. */
-const isLast = ({ credential: { tokens, verdict } }: Status): boolean =>
-  verdict !== undefined || tokens.refreshToken === undefined
+const isLast = ({ credential: { mint, tokens, verdict } }: Status): boolean =>
+  verdict !== undefined || (tokens.refreshToken === undefined && mint === undefined)
 
 /** Why there is no other token without a person. */
 const why = ({ credential: { verdict } }: Status, now: number): string =>
@@ -79,6 +79,7 @@ export const lines = (status: Status, now: number): ReadonlyArray<string> => {
   const { credential } = status
   const document = GrantDocument.toDocument(credential)
   const { client, tokens } = document
+  const noRefresh = credential.mint === undefined ? "none" : "none: the client asks for each token in its own name"
   const reuse = document.grace > 0 ? `${document.reuse}, ${document.grace} s of grace` : document.reuse
   const rows: ReadonlyArray<readonly [string, string | undefined]> = [
     ["state", stateWords(status, now)],
@@ -90,7 +91,7 @@ export const lines = (status: Status, now: number): ReadonlyArray<string> => {
     ["client", `${client.client_id} (${client.token_endpoint_auth_method})`],
     ["provider", `${document.provider}, a reused refresh token: ${reuse}`],
     ["access token", `fingerprint ${tokens.access_token_fingerprint}`],
-    ["refresh token", tokens.refresh_token_fingerprint ? `fingerprint ${tokens.refresh_token_fingerprint}` : "none"],
+    ["refresh token", tokens.refresh_token_fingerprint ? `fingerprint ${tokens.refresh_token_fingerprint}` : noRefresh],
     ["next", nextStep(status)],
   ]
   return [

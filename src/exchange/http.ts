@@ -55,7 +55,10 @@ export const make = Effect.gen(function* () {
   ): Effect.fn.Return<Outcome> {
     const problem = endpointProblem(credential.tokenEndpoint)
     if (problem !== undefined) return { _tag: "NotSent", cause: `the token endpoint ${problem}` }
-    if (credential.tokens.refreshToken === undefined) return { _tag: "NotSent", cause: "there is no refresh token" }
+    const { mint, tokens } = credential
+    if (tokens.refreshToken === undefined && mint === undefined) {
+      return { _tag: "NotSent", cause: "there is no refresh token" }
+    }
 
     const { host } = new URL(credential.tokenEndpoint)
     const known = yield* profiles
@@ -65,7 +68,7 @@ export const make = Effect.gen(function* () {
       const { provider } = credential
       return { _tag: "NotSent", cause: `the provider is ${provider}, and ${Profiles.missing(known, provider)}` }
     }
-    const refreshToken = Redacted.value(credential.tokens.refreshToken)
+    const refreshToken = tokens.refreshToken && Redacted.value(tokens.refreshToken)
     const seconds = deadlineMillis / 1000
     const sentAt = yield* Clock.currentTimeMillis
     const arrived = Request.nothing()

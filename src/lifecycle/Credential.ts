@@ -53,8 +53,10 @@ const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
 export const Client = Schema.Struct({
   clientId: Schema.NonEmptyString,
   clientSecret: Schema.optionalKey(Secret),
+  /** The private key of `private_key_jwt` (RFC 7523 §2.2), as a JWK with `alg` and perhaps `kid`. */
+  clientKey: Schema.optionalKey(Secret),
   /** RFC 7591 §2 `token_endpoint_auth_method`. */
-  authMethod: Schema.Literals(["none", "client_secret_basic", "client_secret_post"]),
+  authMethod: Schema.Literals(["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]),
 })
 
 /** The tokens of one generation. Instants in epoch milliseconds. */
@@ -140,9 +142,16 @@ export const Verdict = Schema.Struct({
 })
 export type Verdict = typeof Verdict.Type
 
+/**
+ * Where the client asks in its own name (RFC 6749 §4.4), there is no refresh token: another access token is minted by the
+ * same request as the first. That can be repeated as often as is needed, so the reuse class is `notRotating`.
+ */
+export const Mint = Schema.TaggedStruct("ClientCredentials", { scope: Schema.optionalKey(Schema.String) })
+export type Mint = typeof Mint.Type
+
 /** How a person signed in, so that the same can be asked for again. What is absent was not named then. */
 export const SignedIn = Schema.Struct({
-  way: Schema.Literals(["browser", "device"]),
+  way: Schema.Literals(["browser", "device", "clientCredentials"]),
   /** The MCP server or API that the sign-in was for; its metadata names the issuer. */
   mcp: Schema.optionalKey(Schema.String),
   /** The endpoints were named by a person, because the server has no metadata. */
@@ -168,6 +177,8 @@ export const Credential = Schema.Struct({
   resource: Schema.optionalKey(Schema.String),
   client: Client,
   tokens: Tokens,
+  /** Absent: another access token comes by the refresh token. */
+  mint: Schema.optionalKey(Mint),
   reuse: Schema.Struct({ class: ReuseClass, graceMillis: Schema.Finite }),
   ticket: Schema.optionalKey(Ticket),
   pause: Schema.optionalKey(Pause),

@@ -17,11 +17,12 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { Fetch } from "../exchange/Fetch.ts"
 import { Keeper, type Status } from "../keeper/Keeper.ts"
-import type { Credential, SignedIn as Record, Tokens } from "../lifecycle/Credential.ts"
+import type { Credential, Mint, SignedIn as Record, Tokens } from "../lifecycle/Credential.ts"
 import * as Profiles from "../provider/Profiles.ts"
 import * as ProviderProfile from "../provider/ProviderProfile.ts"
 import type { StoreUnavailable } from "../store/CredentialStore.ts"
 import * as AuthorizationCode from "./authorizationCode.ts"
+import * as ClientCredentials from "./clientCredentials.ts"
 import * as DeviceCode from "./deviceCode.ts"
 import * as Discovery from "./discovery.ts"
 import { SignInFailed } from "./errors.ts"
@@ -155,7 +156,10 @@ const boundIssuer = ({ name, target }: Completed, before: Credential | undefined
 /** Scope selection: what was said, else what was asked for before, else what the server asks for. */
 const wishedScopes = (request: Completed, before: Credential | undefined, found: Discovery.Discovered) => {
   const earlier = before?.signedIn?.scopes
-  const isOpenId = found.server.metadata.scopes_supported?.includes("openid") === true && found.resource === undefined
+  const isOpenId =
+    request.way !== "clientCredentials" &&
+    found.server.metadata.scopes_supported?.includes("openid") === true &&
+    found.resource === undefined
   const base = request.scopes ?? earlier ?? found.scopes ?? (isOpenId ? ["openid"] : [])
   const granted = request.moreScopes === undefined ? [] : words(before?.tokens.scope)
   return union(base, granted, request.moreScopes ?? [])
@@ -234,11 +238,10 @@ export const make = Effect.gen(function* () {
       )
     }
 
-    const scopes = ProviderProfile.scopes(
-      profile,
-      wishedScopes(request, before, found),
-      metadata.scopes_supported ?? [],
-    )
+    const wished = wishedScopes(request, before, found)
+    // Whoever asks in their own name needs no refresh token, and so nothing that would bring one.
+    const isOwn = request.way === "clientCredentials"
+    const scopes = isOwn ? wished : ProviderProfile.scopes(profile, wished, metadata.scopes_supported ?? [])
     const scope = ProviderProfile.scopeText(profile, scopes)
     const parameters = {
       ...(profile.sendResource && found.resource !== undefined && { resource: found.resource }),
@@ -251,12 +254,15 @@ export const make = Effect.gen(function* () {
       scopes,
     }
 
+    const mint: Mint | undefined = isOwn ? { _tag: "ClientCredentials", ...(scope !== "" && { scope }) } : undefined
+
     const store = Effect.fnUntraced(function* (
       { client, from }: Registration.Registered,
       tokens: Tokens,
       sent: URLSearchParams,
     ): Effect.fn.Return<Outcome, SignInError> {
-      const noRefreshToken = tokens.refreshToken === undefined ? whyNone(request, profile, scopes, sent) : undefined
+      const isComplete = tokens.refreshToken !== undefined || mint !== undefined
+      const noRefreshToken = !isComplete ? whyNone(request, profile, scopes, sent) : undefined
       if (noRefreshToken !== undefined && before?.tokens.refreshToken !== undefined && before.verdict === undefined) {
         return yield* new SignInFailed({
           reason: "refused",
@@ -277,7 +283,8 @@ export const make = Effect.gen(function* () {
         client,
         // RFC 6749 §5.1: a server that says nothing has granted what was asked.
         tokens: { ...(scopes.length > 0 && { scope: scopes.join(" ") }), ...tokens },
-        reuse: profile.reuse,
+        ...(mint !== undefined && { mint }),
+        reuse: mint === undefined ? profile.reuse : { class: "notRotating", graceMillis: 0 },
         forced: 0,
         signedIn: {
           way: request.way,
@@ -303,23 +310,33 @@ export const make = Effect.gen(function* () {
     const run = (registered: Registration.Registered): Effect.Effect<Outcome, SignInError> => {
       const context = { server, profile, client: registered.client }
       const flow =
-        place === undefined
-          ? Effect.flatMap(DeviceCode.authorize(context, parameters), (tokens) =>
+        mint !== undefined
+          ? Effect.flatMap(ClientCredentials.authorize(context, found.resource, mint), (tokens) =>
               store(registered, tokens, new URLSearchParams(parameters)),
             )
-          : AuthorizationCode.authorize(
-              {
-                ...context,
-                ...place,
-                parameters: {
-                  ...parameters,
-                  ...ProviderProfile.authorizeParams(profile, scopes, request.authorizeParams),
+          : place === undefined
+            ? Effect.flatMap(DeviceCode.authorize(context, parameters), (tokens) =>
+                store(registered, tokens, new URLSearchParams(parameters)),
+              )
+            : AuthorizationCode.authorize(
+                {
+                  ...context,
+                  ...place,
+                  parameters: {
+                    ...parameters,
+                    ...ProviderProfile.authorizeParams(profile, scopes, request.authorizeParams),
+                  },
                 },
-              },
-              ({ sent, tokens }) =>
-                Effect.map(store(registered, tokens, sent), (value) => ({ page: Page.signedIn(request.name), value })),
-            )
+                ({ sent, tokens }) =>
+                  Effect.map(store(registered, tokens, sent), (value) => ({
+                    page: Page.signedIn(request.name),
+                    value,
+                  })),
+              )
       return Effect.provideService(flow, Person, person)
+    }
+    if (mint !== undefined && request.client === undefined && before?.mint === undefined) {
+      return yield* invalid("a client that signs in as itself has to be registered already: give it with --client-id")
     }
     const registered = yield* clientFor(request, before, found, wanted)
     return yield* Effect.catchIf(

@@ -9,7 +9,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as oauth from "oauth4webapi"
-import { clientAuth } from "../exchange/request.ts"
+import { clientAuth } from "../exchange/clientAuth.ts"
 import type { Tokens } from "../lifecycle/Credential.ts"
 import * as Callback from "./callback.ts"
 import { SignInFailed } from "./errors.ts"

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as oauth from "oauth4webapi"
-import { clientAuth } from "../exchange/request.ts"
+import { clientAuth } from "../exchange/clientAuth.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
 import { SignInFailed } from "./errors.ts"
 import * as Guard from "./guard.ts"

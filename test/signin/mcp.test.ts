@@ -53,13 +53,14 @@ const mcpServer = Effect.fnUntraced(function* (issuer: string) {
     requiredScopes: ["mail"],
     resourceMetadataUrl: getOAuthProtectedResourceMetadataUrl(url),
   })
-  app.post("/mcp", bearer, express.json(), async (request: never, response: never) => {
+  app.post("/mcp", bearer, express.json(), (request: never, response: never) => void serve(request, response))
+  const serve = async (request: never, response: never) => {
     const mcp = new McpServer({ name: "test", version: "0" })
     mcp.registerTool("whoami", {}, () => ({ content: [{ type: "text", text: "ada" }] }))
     const transport = new StreamableHTTPServerTransport({})
     await mcp.connect(transport as never)
     await transport.handleRequest(request, response, (request as { readonly body: unknown }).body)
-  })
+  }
   server.removeAllListeners("request").on("request", app as unknown as RequestListener)
   return url
 })

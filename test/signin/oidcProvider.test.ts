@@ -3,7 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
-import { browser, type Landed, listen, redirectUri } from "./oidcProvider.ts"
+import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
+import * as ClientKey from "../../src/signin/clientKey.ts"
+import { browser, clientKey, type Landed, listen, redirectUri } from "./oidcProvider.ts"
 import { world } from "./world.ts"
 
 const publicClient = { clientId: "public", authMethod: "none" } as const
@@ -152,6 +154,54 @@ describe("device code", () => {
       assert.strictEqual(credential.signedIn?.way, "device")
       const { token } = yield* keeper.credential("panva").access()
       assert.strictEqual((yield* keeper.credential("panva").refused(Redacted.value(token))).generation, 2)
+    }).pipe(Effect.scoped),
+  )
+})
+
+describe("client credentials", () => {
+  const secret = { ...confidential, clientId: "machine" }
+  const key = Redacted.make(ClientKey.parse(clientKey)!)
+  const keyed = { clientId: "keyed", clientKey: key, authMethod: "private_key_jwt" } as const
+
+  it.live.each([secret, keyed])(
+    "signs in as itself, and mints another token when one is refused: $clientId",
+    (client) =>
+      Effect.gen(function* () {
+        const { issuer, requests } = yield* listen()
+        const { keeper, signIn, told } = yield* world()
+        const { credential, noRefreshToken } = yield* signIn.login({
+          name: "machine",
+          target: { issuer },
+          way: "clientCredentials",
+          client,
+          scopes: ["mail"],
+        })
+        assert.isUndefined(noRefreshToken)
+        assert.isUndefined(credential.tokens.refreshToken)
+        const handle = keeper.credential("machine")
+        const first = yield* handle.access()
+        const second = yield* handle.refused(Redacted.value(first.token))
+        assert.notStrictEqual(fingerprint(Redacted.value(second.token)), fingerprint(Redacted.value(first.token)))
+        assert.strictEqual(requests.filter(({ path }) => path === "/token").length, 2)
+        // It knows no person, so that nobody is told to go anywhere.
+        assert.isFalse(told.some((text) => text.includes("WARNING")))
+        assert.strictEqual((yield* keeper.status("machine")).advice, undefined)
+      }).pipe(Effect.scoped),
+  )
+
+  it.live("a client that is not accepted any more is told as such, and a new secret mends it", () =>
+    Effect.gen(function* () {
+      const { issuer } = yield* listen()
+      const { keeper, signIn } = yield* world()
+      const request = { name: "machine", target: { issuer }, way: "clientCredentials", client: secret } as const
+      const { credential } = yield* signIn.login(request)
+      yield* keeper.put({ ...credential, client: { ...secret, clientSecret: Redacted.make("revoked") } })
+      const { token } = yield* keeper.credential("machine").access()
+      const error = yield* Effect.flip(keeper.credential("machine").refused(Redacted.value(token)))
+      assert.strictEqual(error._tag === "SignInRequired" && error.reason, "clientRejected")
+      assert.strictEqual(error._tag === "SignInRequired" && error.advice, "tokenkeep login machine")
+      yield* signIn.login({ name: "machine", client: secret })
+      yield* keeper.credential("machine").access()
     }).pipe(Effect.scoped),
   )
 })

@@ -14,6 +14,11 @@ const { Provider } = createRequire(import.meta.url)("oidc-provider") as {
 
 export const redirectUri = "http://127.0.0.1/callback"
 
+const keyPair = Crypto.generateKeyPairSync("ec", { namedCurve: "P-256" })
+
+/** PEM, as it stands in a file. */
+export const clientKey = keyPair.privateKey.export({ format: "pem", type: "pkcs8" }).toString()
+
 const client = (client_id: string, over: object = {}) => ({
   client_id,
   application_type: "native",
@@ -27,6 +32,20 @@ const configuration = (over: { readonly features?: object; readonly [name: strin
   clients: [
     client("public"),
     client("confidential", { token_endpoint_auth_method: "client_secret_basic", client_secret: "s3cret: /%+&=~ long" }),
+    client("machine", {
+      token_endpoint_auth_method: "client_secret_basic",
+      client_secret: "s3cret: /%+&=~ long",
+      grant_types: ["client_credentials"],
+      redirect_uris: [],
+      response_types: [],
+    }),
+    client("keyed", {
+      token_endpoint_auth_method: "private_key_jwt",
+      jwks: { keys: [keyPair.publicKey.export({ format: "jwk" })] },
+      grant_types: ["client_credentials"],
+      redirect_uris: [],
+      response_types: [],
+    }),
   ],
   jwks: { keys: [Crypto.generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" })] },
   cookies: { keys: [Crypto.randomUUID()] },

@@ -34,15 +34,19 @@ const flags = {
     "A client that is registered there; without it one is registered if the server allows",
   ),
   clientSecretFile: text("client-secret-file", "FILE", "The file with the client's secret, or - for standard input"),
-  clientAuth: Flag.Literals("client-auth", ["none", "client_secret_basic", "client_secret_post"]).pipe(
-    Flag.withDescription("How the client proves itself (default: client_secret_basic with a secret, else none)"),
-    Flag.optional,
-  ),
+  clientKey: text("client-key", "FILE", "The file with the client's private key (PEM or JWK), for private_key_jwt"),
+  clientAuth: Flag.Literals("client-auth", [
+    "none",
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+  ]).pipe(Flag.withDescription("How the client proves itself (default: by what of it is given)"), Flag.optional),
   clientMetadata: text("client-metadata", "URL", "A client metadata document, for servers that take one as client id"),
   scope: list("scope", "SCOPE", "A scope to ask for, in place of the server's own wish; may be repeated"),
   addScope: list("add-scope", "SCOPE", "A scope on top of those asked for before; may be repeated"),
   authorizeParam: list("authorize-param", "K=V", "Another parameter for the authorization request; may be repeated"),
   device: toggle("device", "Sign in by a code that is entered in a browser anywhere"),
+  clientCredentials: toggle("client-credentials", "Sign in as the client itself: no person, no browser"),
   noBrowser: toggle("no-browser", "Open no browser; print the address, and take the pasted answer"),
   redirectUri: text(
     "redirect-uri",
@@ -80,19 +84,47 @@ const targetOf = Effect.fnUntraced(function* (given: Flags): Effect.fn.Return<Ta
   return issuer === undefined ? undefined : { issuer }
 })
 
+const keyOf = Effect.fnUntraced(function* (file: string) {
+  const ClientKey = yield* Effect.promise(() => import("../../signin/clientKey.ts"))
+  const key = ClientKey.parse(yield* file === "-" ? readStdin : readFile(file))
+  return key === undefined
+    ? yield* usage("--client-key: expected a private key that can sign, as PEM or as a JWK")
+    : Redacted.make(key, { label: "client key" })
+})
+
 const clientOf = Effect.fnUntraced(function* (given: Flags) {
-  const [clientId, file] = [Option.getOrUndefined(given.clientId), Option.getOrUndefined(given.clientSecretFile)]
+  const [clientId, file, keyFile] = [given.clientId, given.clientSecretFile, given.clientKey].map(Option.getOrUndefined)
   if (clientId === undefined) {
-    return file === undefined ? undefined : yield* usage("--client-secret-file: the flag --client-id is needed as well")
+    const flag = file === undefined ? "--client-key" : "--client-secret-file"
+    const isAlone = file === undefined && keyFile === undefined
+    return isAlone ? undefined : yield* usage(`${flag}: the flag --client-id is needed as well`)
+  }
+  if (keyFile !== undefined) {
+    if (file !== undefined) return yield* usage("--client-key: a client has a key or a secret, not both")
+    return { clientId, authMethod: "private_key_jwt", clientKey: yield* keyOf(keyFile) } satisfies Request["client"]
   }
   const secret = file === undefined ? "" : (yield* file === "-" ? readStdin : readFile(file)).trim()
   if (file !== undefined && secret === "") return yield* usage("--client-secret-file: there is nothing in it")
   const authMethod = Option.getOrElse(given.clientAuth, () => (secret === "" ? "none" : "client_secret_basic"))
-  if (secret === "" && authMethod !== "none")
-    return yield* usage("--client-auth: the flag --client-secret-file is needed")
+  if (secret === "" && authMethod !== "none") {
+    const flag = authMethod === "private_key_jwt" ? "--client-key" : "--client-secret-file"
+    return yield* usage(`--client-auth: the flag ${flag} is needed`)
+  }
   const clientSecret = secret === "" ? {} : { clientSecret: Redacted.make(secret, { label: "client secret" }) }
   return { clientId, authMethod, ...clientSecret } satisfies Request["client"]
 })
+
+const wayOf = (given: Flags): Effect.Effect<Request["way"], Usage> => {
+  const isBrowser = given.noBrowser || Option.isSome(given.redirectUri)
+  const named = [
+    ...(given.device ? ["device" as const] : []),
+    ...(given.clientCredentials ? ["clientCredentials" as const] : []),
+    ...(isBrowser && !given.device ? ["browser" as const] : []),
+  ]
+  return named.length > 1
+    ? Effect.fail(usage("--client-credentials is a way to sign in without a person: leave the flags of the others out"))
+    : Effect.succeed(named[0])
+}
 
 const parametersOf = Effect.fnUntraced(function* (given: ReadonlyArray<string>) {
   const parameters: Record<string, string> = {}
@@ -131,7 +163,7 @@ export const login = Command.make(
     const request: Request = {
       name: given.name,
       target: yield* targetOf(given),
-      way: given.device ? "device" : given.noBrowser || Option.isSome(given.redirectUri) ? "browser" : undefined,
+      way: yield* wayOf(given),
       provider: (yield* namedProfile(yield* knownProfiles, given.provider))?.id,
       client: yield* clientOf(given),
       clientDocument: Option.getOrUndefined(given.clientMetadata),
