@@ -163,7 +163,7 @@ describe("login", () => {
         [[], 2, "--mcp URL, --issuer URL or --token-endpoint URL"],
         [["--issuer", "http://as.example"], 2, "not encrypted"],
         [["--issuer", issuer, "--authorize-param", "x"], 2, "NAME=VALUE"],
-        [["--issuer", issuer, "--provider", "nobody"], 2, "no provider profile is called nobody"],
+        [["--issuer", issuer, "--provider", "nobody"], 2, "no provider profile has"],
         [["--issuer", issuer, "--client-secret-file", "x"], 2, "--client-id"],
         [["--issuer", `${issuer}/down`], 4, "try again at"],
         [["--authorization-endpoint", issuer], 2, "--token-endpoint is needed"],

@@ -10,7 +10,7 @@ import * as path from "node:path"
 
 const installed = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
 
-export const executable = process.env["CHROMIUM"] ?? installed.find((file) => fs.existsSync(file))
+const executable = process.env["CHROMIUM"] ?? installed.find((file) => fs.existsSync(file))
 
 export const isMissing = executable === undefined && process.env["CI"] !== "true"
 
