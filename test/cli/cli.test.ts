@@ -45,7 +45,8 @@ const launch = (args: ReadonlyArray<string>, { entry = path.join(built, "tokenke
   return { child, finished }
 }
 
-const secrets = /secret-(?:access|refresh)/
+/** A flag is called `--client-secret-file`. */
+const secrets = /secret-(?!file)/
 
 /** Runs a command to its end, and looks for secrets where none may be. */
 const run = async (args: ReadonlyArray<string>, options?: { readonly entry?: string; readonly input?: string }) => {
