@@ -19,6 +19,7 @@ import type { Answer, Credential } from "../lifecycle/Credential.ts"
 import * as ProviderProfile from "../provider/ProviderProfile.ts"
 import * as Profiles from "../provider/Profiles.ts"
 import { endpointProblem } from "./endpointUrl.ts"
+import { wantsNonce } from "./dpop.ts"
 import * as Failure from "./failure.ts"
 import { Fetch } from "./Fetch.ts"
 import { read } from "./read.ts"
@@ -71,7 +72,6 @@ export const make = Effect.gen(function* () {
     const refreshToken = tokens.refreshToken && Redacted.value(tokens.refreshToken)
     const seconds = deadlineMillis / 1000
     const sentAt = yield* Clock.currentTimeMillis
-    const arrived = Request.nothing()
     const controller = new AbortController()
 
     const request = (wire: Wire.Wire): Request.Options => ({
@@ -82,16 +82,24 @@ export const make = Effect.gen(function* () {
       fetch: (url, init) => wire.observe(() => fetch(url, init)),
       signal: controller.signal,
     })
-    const { evidence, inTime } = yield* Effect.acquireUseRelease(
-      Effect.sync(() => Wire.make(() => controller.abort(new Failure.Repeated()))),
-      (wire) =>
-        Effect.promise(() => Request.send(request(wire), arrived)).pipe(
-          Effect.onInterrupt(() => Effect.sync(() => controller.abort())),
-          Effect.timeoutOption(deadlineMillis),
-          Effect.map((done) => ({ evidence: wire.evidence(), inTime: Option.isSome(done) })),
-        ),
-      (wire) => Effect.sync(() => wire.dispose()),
-    )
+    const present = (arrived: Request.Arrived) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => Wire.make(() => controller.abort(new Failure.Repeated()))),
+        (wire) =>
+          Effect.promise(() => Request.send(request(wire), arrived)).pipe(
+            Effect.onInterrupt(() => Effect.sync(() => controller.abort())),
+            Effect.timeoutOption(deadlineMillis),
+            Effect.map((done) => ({ arrived, evidence: wire.evidence(), inTime: Option.isSome(done) })),
+          ),
+        (wire) => Effect.sync(() => wire.dispose()),
+      )
+    const first = yield* present(Request.nothing())
+    const { head: refusal, body: words } = first.arrived
+    const isAskedAgain =
+      credential.dpopKey !== undefined &&
+      refusal !== undefined &&
+      wantsNonce(refusal.status, refusal.contentType, words)
+    const { arrived, evidence, inTime } = isAskedAgain ? yield* present(Request.nothing()) : first
 
     const at = yield* Clock.currentTimeMillis
     const { body, handedOver, head, tooLong } = arrived

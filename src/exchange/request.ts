@@ -6,6 +6,7 @@ import type { CustomFetchOptions } from "oauth4webapi"
 import type { Answer, Credential, Mint } from "../lifecycle/Credential.ts"
 import { type ProviderProfile, refreshParams } from "../provider/ProviderProfile.ts"
 import { clientAuth } from "./clientAuth.ts"
+import { handleOf } from "./dpop.ts"
 import type { FetchFunction } from "./Fetch.ts"
 
 /** A test compares it with package.json. */
@@ -105,7 +106,9 @@ export const send = async (options: Options, arrived: Arrived): Promise<void> =>
     const server = { issuer: credential.issuer ?? credential.tokenEndpoint, token_endpoint: credential.tokenEndpoint }
     const client = { client_id: credential.client.clientId }
     const auth = clientAuth(credential.client)
+    const proof = credential.dpopKey && { DPoP: await handleOf(credential.dpopKey) }
     const transport = {
+      ...proof,
       [oauth.customFetch]: (url: string, init: CustomFetchOptions<"POST", URLSearchParams>) => {
         signal.throwIfAborted()
         arrived.handedOver = true

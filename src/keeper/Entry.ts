@@ -23,14 +23,16 @@ export interface Cell {
   readonly tokenType: string
   readonly scope: string | undefined
   readonly resource: string | undefined
+  readonly dpopKey: Redacted.Redacted | undefined
   readonly view: View
 }
 
-export const cellOf = ({ resource, tokens }: Credential, view: View): Cell => ({
+export const cellOf = ({ dpopKey, resource, tokens }: Credential, view: View): Cell => ({
   token: Redacted.value(tokens.accessToken),
   tokenType: tokens.tokenType,
   scope: tokens.scope,
   resource,
+  dpopKey,
   view,
 })
 
@@ -45,6 +47,7 @@ export const accessOf = (cell: Cell, note: string | undefined): Access => ({
   generation: cell.view.generation,
   scope: cell.scope,
   resource: cell.resource,
+  dpopKey: cell.tokenType === "DPoP" ? cell.dpopKey : undefined,
   note,
 })
 

@@ -177,6 +177,8 @@ export const Credential = Schema.Struct({
   resource: Schema.optionalKey(Schema.String),
   client: Client,
   tokens: Tokens,
+  /** The private key that the tokens are bound to (RFC 9449), as a JWK; absent where they are bearer tokens. */
+  dpopKey: Schema.optionalKey(Secret),
   /** Absent: another access token comes by the refresh token. */
   mint: Schema.optionalKey(Mint),
   reuse: Schema.Struct({ class: ReuseClass, graceMillis: Schema.Finite }),

@@ -15,6 +15,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as Dpop from "../exchange/dpop.ts"
 import { Fetch } from "../exchange/Fetch.ts"
 import { Keeper, type Status } from "../keeper/Keeper.ts"
 import type { Credential, Mint, SignedIn as Record, Tokens } from "../lifecycle/Credential.ts"
@@ -52,6 +53,8 @@ export interface Request {
   readonly moreScopes?: ReadonlyArray<string> | undefined
   readonly authorizeParams?: Readonly<globalThis.Record<string, string>> | undefined
   readonly redirectUri?: string | undefined
+  /** Have the tokens bound to a key of this credential (RFC 9449). Absent: as before. */
+  readonly dpop?: boolean | undefined
   /** Go on although the server does not say that it checks PKCE. */
   readonly allowMissingPkce?: boolean | undefined
 }
@@ -256,6 +259,12 @@ export const make = Effect.gen(function* () {
 
     const mint: Mint | undefined = isOwn ? { _tag: "ClientCredentials", ...(scope !== "" && { scope }) } : undefined
 
+    const dpopKey =
+      (request.dpop ?? before?.dpopKey !== undefined)
+        ? (before?.dpopKey ?? (yield* Effect.promise(Dpop.generateKey)))
+        : undefined
+    const proof = dpopKey && (yield* Effect.promise(() => Dpop.handleOf(dpopKey)))
+
     const store = Effect.fnUntraced(function* (
       { client, from }: Registration.Registered,
       tokens: Tokens,
@@ -283,6 +292,7 @@ export const make = Effect.gen(function* () {
         client,
         // RFC 6749 §5.1: a server that says nothing has granted what was asked.
         tokens: { ...(scopes.length > 0 && { scope: scopes.join(" ") }), ...tokens },
+        ...(dpopKey !== undefined && { dpopKey }),
         ...(mint !== undefined && { mint }),
         reuse: mint === undefined ? profile.reuse : { class: "notRotating", graceMillis: 0 },
         forced: 0,
@@ -308,7 +318,7 @@ export const make = Effect.gen(function* () {
     })
 
     const run = (registered: Registration.Registered): Effect.Effect<Outcome, SignInError> => {
-      const context = { server, profile, client: registered.client }
+      const context = { server, profile, client: registered.client, proof }
       const flow =
         mint !== undefined
           ? Effect.flatMap(ClientCredentials.authorize(context, found.resource, mint), (tokens) =>

@@ -127,6 +127,8 @@ export const authorize = Effect.fnUntraced(function* <A, E extends { readonly me
     state,
     code_challenge: yield* Effect.promise(() => oauth.calculatePKCECodeChallenge(verifier)),
     code_challenge_method: "S256",
+    // RFC 9449 §10: the code is bound to the key from the start.
+    ...(request.proof && { dpop_jkt: yield* Effect.promise(() => request.proof!.calculateThumbprint()) }),
   })
   const url = yield* authorizationUrl(request, sent)
   const judge: Judge = (parameters) => Callback.judge(metadata, oauthClient, state, parameters)

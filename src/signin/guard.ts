@@ -35,6 +35,7 @@ export interface RequestOptions {
   readonly [oauth.customFetch]: (url: string, init: RequestInit) => Promise<Response>
   readonly [oauth.allowInsecureRequests]: true
   readonly headers: Headers
+  readonly DPoP?: oauth.DPoPHandle
 }
 
 export const untrusted = (message: string): SignInFailed => new SignInFailed({ reason: "untrusted", message })

@@ -5,7 +5,8 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { customFetch } from "oauth4webapi"
+import { customFetch, type DPoPHandle } from "oauth4webapi"
+import { wantsNonce } from "../exchange/dpop.ts"
 import { inJson } from "../exchange/request.ts"
 import type { Credential, Tokens } from "../lifecycle/Credential.ts"
 import * as Expiry from "../lifecycle/Expiry.ts"
@@ -22,13 +23,15 @@ export interface Context {
   readonly server: AuthorizationServer
   readonly client: Client
   readonly profile: ProviderProfile
+  /** The tokens are to be bound to its key (RFC 9449). */
+  readonly proof?: DPoPHandle | undefined
 }
 
 const what = "the token endpoint"
 
 /** `secrets`: what is sent beside the client's own, and must not be repeated in a message. */
 export const send = Effect.fnUntraced(function* (
-  { client, profile, server }: Context,
+  { client, profile, proof, server }: Context,
   secrets: ReadonlyArray<string>,
   request: (options: Guard.RequestOptions) => Promise<Response>,
 ): Effect.fn.Return<Tokens, SignInFailed> {
@@ -37,16 +40,20 @@ export const send = Effect.fnUntraced(function* (
     return yield* new SignInFailed({ reason: "unsupported", message: "the server's metadata names no token endpoint" })
   }
   const sentAt = yield* Clock.currentTimeMillis
-  const answer = yield* Guard.call(what, url, server.source, async (options) => {
+  const ask = Guard.call(what, url, server.source, async (options) => {
     const fetch = options[customFetch]
     const inItsForm: Guard.RequestOptions = {
       ...options,
+      ...(proof && { DPoP: proof }),
       [customFetch]: (url, init) => fetch(url, profile.requestBody === "json" ? inJson(init) : init),
     }
     const response = await request(inItsForm)
     const contentType = response.headers.get("content-type") ?? undefined
     return { status: response.status, contentType, body: await response.text() }
   })
+  const first = yield* ask
+  const isAskedAgain = proof !== undefined && wantsNonce(first.status, first.contentType, first.body)
+  const answer = isAskedAgain ? yield* ask : first
   const now = yield* Clock.currentTimeMillis
   const hidden = [...secrets, ...(client.clientSecret ? [Redacted.value(client.clientSecret)] : [])]
   const outcome = classify(answer, profile, now, hidden)

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
+import { withToken } from "../../src/client/fetch.ts"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import * as ClientKey from "../../src/signin/clientKey.ts"
 import { browser, clientKey, type Landed, listen, redirectUri } from "./oidcProvider.ts"
@@ -202,6 +203,94 @@ describe("client credentials", () => {
       assert.strictEqual(error._tag === "SignInRequired" && error.advice, "tokenkeep login machine")
       yield* signIn.login({ name: "machine", client: secret })
       yield* keeper.credential("machine").access()
+    }).pipe(Effect.scoped),
+  )
+})
+
+describe("DPoP", () => {
+  it.live("tokens bound to a key: at the sign-in, at each refresh and at each request, with the server's nonce", () =>
+    Effect.gen(function* () {
+      const nonces: Array<boolean> = []
+      const { issuer } = yield* listen(
+        {
+          features: {
+            dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => true },
+            userinfo: { enabled: true },
+          },
+        },
+        (request, _response, proceed) => {
+          const [, payload = ""] = String(request.headers["dpop"] ?? "").split(".")
+          if (payload !== "") nonces.push("nonce" in JSON.parse(Buffer.from(payload, "base64url").toString("utf8")))
+          proceed()
+        },
+      )
+      const { keeper, signIn } = yield* world(willing())
+      const { credential } = yield* signIn.login({
+        name: "panva",
+        target: { issuer },
+        client: publicClient,
+        scopes,
+        dpop: true,
+      })
+      assert.strictEqual(credential.tokens.tokenType, "DPoP")
+      assert.deepStrictEqual(nonces, [false, true])
+
+      const handle = keeper.credential("panva")
+      const fetch = withToken(
+        {
+          token: () =>
+            Effect.runPromise(handle.access()).then(({ dpopKey, token }) => ({
+              token: Redacted.value(token),
+              resource: undefined,
+              dpopKey,
+            })),
+          refused: (token) => Effect.runPromise(handle.refused(token)).then(({ token }) => Redacted.value(token)),
+        },
+        globalThis.fetch,
+      )
+      const me = () => Effect.promise(() => fetch(`${issuer}/me`).then((response) => response.status))
+      assert.strictEqual(yield* me(), 200)
+      const { token } = yield* handle.access()
+      assert.strictEqual((yield* handle.refused(Redacted.value(token))).generation, 2)
+      assert.strictEqual(yield* me(), 200)
+      // A thief has the token and not the key.
+      const stolen = Redacted.value((yield* handle.access()).token)
+      const bare = yield* Effect.promise(() =>
+        globalThis.fetch(`${issuer}/me`, { headers: { authorization: `Bearer ${stolen}` } }),
+      )
+      assert.strictEqual(bare.status, 401)
+      // Signed in to again, the same key binds the new tokens.
+      const again = yield* signIn.login({ name: "panva" })
+      assert.strictEqual(
+        fingerprint(Redacted.value(again.credential.dpopKey!)),
+        fingerprint(Redacted.value(credential.dpopKey!)),
+      )
+    }).pipe(Effect.scoped),
+  )
+
+  it.live("a refresh in a process that knows no nonce yet presents the token once more, with it", () =>
+    Effect.gen(function* () {
+      const { issuer, requests } = yield* listen({
+        features: { dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => true } },
+      })
+      const { keeper, signIn } = yield* world(willing())
+      const { credential } = yield* signIn.login({
+        name: "a",
+        target: { issuer },
+        client: publicClient,
+        scopes,
+        dpop: true,
+      })
+      // The same key in other words is, to this process, another one without any nonce.
+      const words = JSON.stringify({ ...JSON.parse(Redacted.value(credential.dpopKey!)), use: "sig" })
+      yield* keeper.put({ ...credential, dpopKey: Redacted.make(words) })
+      const before = requests.length
+      const { token } = yield* keeper.credential("a").access()
+      yield* keeper.credential("a").refused(Redacted.value(token))
+      assert.deepStrictEqual(
+        requests.slice(before).map(({ path }) => path),
+        ["/token", "/token"],
+      )
     }).pipe(Effect.scoped),
   )
 })

@@ -2,10 +2,13 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { Endpoints, Target } from "../../signin/discovery.ts"
 import type { Outcome, Request } from "../../signin/SignIn.ts"
+import { currentHome } from "../../store/home.ts"
+import * as ProfileFiles from "../../store/profileFiles.ts"
 import { readFile, readStdin } from "../input.ts"
 import { withKeeper } from "../keeper.ts"
 import { nameArgument, paragraphs } from "../params.ts"
@@ -47,6 +50,7 @@ const flags = {
   authorizeParam: list("authorize-param", "K=V", "Another parameter for the authorization request; may be repeated"),
   device: toggle("device", "Sign in by a code that is entered in a browser anywhere"),
   clientCredentials: toggle("client-credentials", "Sign in as the client itself: no person, no browser"),
+  dpop: toggle("dpop", "Have the tokens bound to a key that is kept with them (RFC 9449)"),
   noBrowser: toggle("no-browser", "Open no browser; print the address, and take the pasted answer"),
   redirectUri: text(
     "redirect-uri",
@@ -171,13 +175,15 @@ export const login = Command.make(
       moreScopes: given.addScope.length === 0 ? undefined : split(given.addScope),
       authorizeParams: yield* parametersOf(given.authorizeParam),
       redirectUri: Option.getOrUndefined(given.redirectUri),
+      dpop: given.dpop || undefined,
       allowMissingPkce: given.allowMissingPkce,
     }
     // Loaded here, so that no other command has to load it.
     const { layer, SignIn } = yield* Effect.promise(() => import("../../signin/SignIn.ts"))
     yield* SignIn.use((signIn) => signIn.login(request)).pipe(
       Effect.flatMap(say),
-      Effect.provide(layer),
+      // A profile that a person has written counts for the sign-in too.
+      Effect.provide(Layer.provide(layer, ProfileFiles.layer({ home: currentHome() }))),
       Effect.provide(TerminalPerson.layer({ opens: !given.noBrowser, reads })),
       withKeeper(),
     )
