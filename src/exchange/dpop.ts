@@ -5,7 +5,7 @@
  * request knows what the last one was told.
  */
 import * as Redacted from "effect/Redacted"
-import { type webcrypto } from "node:crypto"
+import type { webcrypto } from "node:crypto"
 import type { CryptoKeyPair, DPoPHandle } from "oauth4webapi"
 import { fingerprint } from "../lifecycle/fingerprint.ts"
 import * as Answer from "../provider/answer.ts"

@@ -29,44 +29,15 @@ import * as Discovery from "./discovery.ts"
 import { SignInFailed } from "./errors.ts"
 import * as Listener from "./listener.ts"
 import * as Metadata from "./metadata.ts"
+import { differences, type Outcome, whyNone } from "./Outcome.ts"
 import * as Page from "./page.ts"
 import { Person } from "./Person.ts"
 import * as RedirectUri from "./redirectUri.ts"
 import * as Registration from "./registration.ts"
 import * as Revocation from "./revocation.ts"
-import type { Client } from "./tokenRequest.ts"
+import { boundIssuer, completed, type Completed, invalid, profileOf, type Request, wishedScopes } from "./Request.ts"
 
-export interface Request {
-  readonly name: string
-  /** Absent: what the name was signed in to before. */
-  readonly target?: Discovery.Target | undefined
-  readonly way?: Record["way"] | undefined
-  /** A profile's id; absent: by the issuer. */
-  readonly provider?: string | undefined
-  /** A client that is registered at the server already. */
-  readonly client?: Client | undefined
-  /** The URL of a client metadata document, used where the server takes one. */
-  readonly clientDocument?: string | undefined
-  /** In place of those that the server or an earlier sign-in says. */
-  readonly scopes?: ReadonlyArray<string> | undefined
-  /** On top of those of the earlier sign-in: what a step-up asks for. */
-  readonly moreScopes?: ReadonlyArray<string> | undefined
-  readonly authorizeParams?: Readonly<globalThis.Record<string, string>> | undefined
-  readonly redirectUri?: string | undefined
-  /** Have the tokens bound to a key of this credential (RFC 9449). Absent: as before. */
-  readonly dpop?: boolean | undefined
-  /** Go on although the server does not say that it checks PKCE. */
-  readonly allowMissingPkce?: boolean | undefined
-}
-
-export interface Outcome {
-  readonly credential: Credential
-  /** Scopes that were asked for and not granted, and those that nobody asked for. */
-  readonly withheld: ReadonlyArray<string>
-  readonly unasked: ReadonlyArray<string>
-  /** Why there is no refresh token, and the command that asks again; absent when there is one. */
-  readonly noRefreshToken: { readonly why: string; readonly again: string } | undefined
-}
+export type { Outcome, Request }
 
 export type SignInError = SignInFailed | StoreUnavailable
 
@@ -84,88 +55,6 @@ interface Landing {
   readonly wanted: string
   readonly redirectUri: string
   readonly listener: Listener.Listener | undefined
-}
-
-const invalid = (message: string): SignInFailed => new SignInFailed({ reason: "invalid", message })
-
-const words = (scope: string | undefined): ReadonlyArray<string> =>
-  scope?.split(" ").filter((word) => word !== "") ?? []
-
-const union = (...lists: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => [...new Set(lists.flat())]
-
-/** What the name was signed in to, as a target again. */
-const earlierTarget = ({ issuer, signedIn, tokenEndpoint }: Credential): Discovery.Target | undefined => {
-  if (signedIn?.mcp !== undefined) return { mcp: signedIn.mcp }
-  if (signedIn?.hasMetadata !== false && issuer !== undefined) return { issuer }
-  if (signedIn === undefined) return undefined
-  const { authorizationEndpoint, deviceAuthorizationEndpoint, revocationEndpoint } = signedIn
-  const given = { authorizationEndpoint, deviceAuthorizationEndpoint, revocationEndpoint }
-  return { endpoints: { ...given, issuer, tokenEndpoint } }
-}
-
-/** The request with what is kept from an earlier sign-in filled in. */
-const completed = Effect.fnUntraced(function* (request: Request, before: Credential | undefined) {
-  const earlier = before?.signedIn
-  const target = request.target ?? (before && earlierTarget(before))
-  if (target === undefined) {
-    return yield* invalid(`${request.name}: what to sign in to? Say --mcp URL, --issuer URL or --token-endpoint URL`)
-  }
-  const reservedName = Object.keys(request.authorizeParams ?? {}).find((name) =>
-    AuthorizationCode.reserved.includes(name),
-  )
-  if (reservedName !== undefined) {
-    return yield* invalid(`${reservedName} belongs to the sign-in itself and cannot be set by --authorize-param`)
-  }
-  return {
-    ...request,
-    target,
-    way: request.way ?? earlier?.way ?? "browser",
-    authorizeParams: { ...earlier?.authorizeParams, ...request.authorizeParams },
-    provider: request.provider ?? (earlier === undefined ? undefined : before?.provider),
-  }
-})
-type Completed = Effect.Success<ReturnType<typeof completed>>
-
-const profileOf = (
-  known: Profiles.Known,
-  id: string | undefined,
-  { metadata }: Metadata.AuthorizationServer,
-): Effect.Effect<ProviderProfile.ProviderProfile, SignInFailed> => {
-  if (id === undefined) {
-    const server = { issuer: metadata.issuer, tokenEndpoint: metadata.token_endpoint }
-    return Effect.succeed(ProviderProfile.choose(known.profiles, server))
-  }
-  const found = ProviderProfile.find(known.profiles, id)
-  return found === undefined ? Effect.fail(invalid(Profiles.missing(known, id))) : Effect.succeed(found)
-}
-
-const same = (a: string, b: string): boolean => a === b || URL.parse(a)?.href === URL.parse(b)?.href
-
-/** RFC 9700 §4.4, MCP: a changed authorization server is told, never followed silently. */
-const boundIssuer = ({ name, target }: Completed, before: Credential | undefined, issuer: string) => {
-  const bound = before?.issuer
-  const isNamed = "issuer" in target && target.issuer !== undefined
-  if (bound === undefined || isNamed || same(bound, issuer)) return Effect.void
-  return Effect.fail(
-    new SignInFailed({
-      reason: "untrusted",
-      message:
-        `the server now names ${issuer} as its authorization server, and ${name} is bound to ${bound}. Nothing was sent ` +
-        `there. If the change is right: tokenkeep login ${name} --issuer ${issuer}${"mcp" in target ? ` --mcp ${target.mcp}` : ""}`,
-    }),
-  )
-}
-
-/** Scope selection: what was said, else what was asked for before, else what the server asks for. */
-const wishedScopes = (request: Completed, before: Credential | undefined, found: Discovery.Discovered) => {
-  const earlier = before?.signedIn?.scopes
-  const isOpenId =
-    request.way !== "clientCredentials" &&
-    found.server.metadata.scopes_supported?.includes("openid") === true &&
-    found.resource === undefined
-  const base = request.scopes ?? earlier ?? found.scopes ?? (isOpenId ? ["openid"] : [])
-  const granted = request.moreScopes === undefined ? [] : words(before?.tokens.scope)
-  return union(base, granted, request.moreScopes ?? [])
 }
 
 export const make = Effect.gen(function* () {
@@ -198,21 +87,19 @@ export const make = Effect.gen(function* () {
 
   const clientFor = (
     request: Completed,
-    before: Credential | undefined,
     { server }: Discovery.Discovered,
     wanted: Registration.Wanted,
   ): Effect.Effect<Registration.Registered & { readonly isOld: boolean }, SignInFailed> => {
     const fresh = (from: Effect.Effect<Registration.Registered, SignInFailed>) =>
       Effect.map(from, (registered) => ({ ...registered, isOld: false }))
     if (request.client !== undefined) return Effect.succeed({ client: request.client, from: "given", isOld: false })
-    const isBound =
-      before?.issuer !== undefined ? same(before.issuer, server.metadata.issuer) : server.from === "person"
-    const earlier = before?.signedIn
+    const { known } = request
+    const earlier = known?.signedIn
     const isUsable =
       earlier?.client !== "registered" ||
-      (before?.verdict?.reason !== "clientRejected" && earlier.redirectUri === wanted.redirectUri)
-    if (before !== undefined && isBound && isUsable) {
-      return Effect.succeed({ client: before.client, from: earlier?.client ?? "given", isOld: true })
+      (known?.verdict?.reason !== "clientRejected" && earlier.redirectUri === wanted.redirectUri)
+    if (known !== undefined && isUsable) {
+      return Effect.succeed({ client: known.client, from: earlier?.client ?? "given", isOld: true })
     }
     return fresh(Registration.obtain(server, request.clientDocument, wanted))
   }
@@ -221,11 +108,12 @@ export const make = Effect.gen(function* () {
     request: Completed,
     before: Credential | undefined,
   ): Effect.fn.Return<Outcome, SignInError, Scope.Scope> {
-    const found = yield* Discovery.discover(request.target, before?.issuer)
+    const { known } = request
+    const found = yield* Discovery.discover(request.target, known?.issuer)
     const { server } = found
     const { metadata } = server
     for (const step of found.steps) yield* person.tell(step)
-    yield* boundIssuer(request, before, metadata.issuer)
+    yield* boundIssuer(request, metadata.issuer)
     const profile = yield* profileOf(yield* profiles, request.provider, server)
     const pkce = request.way === "browser" ? Metadata.pkceProblem(server) : undefined
     if (pkce !== undefined) {
@@ -241,7 +129,7 @@ export const make = Effect.gen(function* () {
       )
     }
 
-    const wished = wishedScopes(request, before, found)
+    const wished = wishedScopes(request, found)
     // Whoever asks in their own name needs no refresh token, and so nothing that would bring one.
     const isOwn = request.way === "clientCredentials"
     const scopes = isOwn ? wished : ProviderProfile.scopes(profile, wished, metadata.scopes_supported ?? [])
@@ -250,7 +138,7 @@ export const make = Effect.gen(function* () {
       ...(profile.sendResource && found.resource !== undefined && { resource: found.resource }),
       ...(scope !== "" && { scope }),
     }
-    const place = request.way === "browser" ? yield* landing(request.redirectUri, before?.signedIn) : undefined
+    const place = request.way === "browser" ? yield* landing(request.redirectUri, known?.signedIn) : undefined
     const wanted = {
       redirectUri: place?.redirectUri,
       grantTypes: [place === undefined ? DeviceCode.grantType : "authorization_code", "refresh_token"],
@@ -260,8 +148,8 @@ export const make = Effect.gen(function* () {
     const mint: Mint | undefined = isOwn ? { _tag: "ClientCredentials", ...(scope !== "" && { scope }) } : undefined
 
     const dpopKey =
-      (request.dpop ?? before?.dpopKey !== undefined)
-        ? (before?.dpopKey ?? (yield* Effect.promise(Dpop.generateKey)))
+      (request.dpop ?? (found.wantsProof || known?.dpopKey !== undefined))
+        ? (known?.dpopKey ?? (yield* Effect.promise(Dpop.generateKey)))
         : undefined
     const proof = dpopKey && (yield* Effect.promise(() => Dpop.handleOf(dpopKey)))
 
@@ -271,7 +159,7 @@ export const make = Effect.gen(function* () {
       sent: URLSearchParams,
     ): Effect.fn.Return<Outcome, SignInError> {
       const isComplete = tokens.refreshToken !== undefined || mint !== undefined
-      const noRefreshToken = !isComplete ? whyNone(request, profile, scopes, sent) : undefined
+      const noRefreshToken = !isComplete ? whyNone(request.name, profile, scopes, sent) : undefined
       if (noRefreshToken !== undefined && before?.tokens.refreshToken !== undefined && before.verdict === undefined) {
         return yield* new SignInFailed({
           reason: "refused",
@@ -308,13 +196,7 @@ export const make = Effect.gen(function* () {
           client: from,
         },
       })
-      const granted = words(tokens.scope)
-      return {
-        credential,
-        withheld: granted.length === 0 ? [] : scopes.filter((each) => !granted.includes(each) && !isSilent(each)),
-        unasked: scopes.length === 0 ? [] : granted.filter((each) => !scopes.includes(each)),
-        noRefreshToken,
-      }
+      return { credential, ...differences(scopes, tokens.scope), noRefreshToken }
     })
 
     const run = (registered: Registration.Registered): Effect.Effect<Outcome, SignInError> => {
@@ -345,10 +227,10 @@ export const make = Effect.gen(function* () {
               )
       return Effect.provideService(flow, Person, person)
     }
-    if (mint !== undefined && request.client === undefined && before?.mint === undefined) {
+    if (mint !== undefined && request.client === undefined && known?.mint === undefined) {
       return yield* invalid("a client that signs in as itself has to be registered already: give it with --client-id")
     }
-    const registered = yield* clientFor(request, before, found, wanted)
+    const registered = yield* clientFor(request, found, wanted)
     return yield* Effect.catchIf(
       run(registered),
       (error) => {
@@ -392,9 +274,6 @@ const givenUp = new SignInFailed({ reason: "expired", message: "the sign-in unde
 
 export const layer: Layer.Layer<SignIn, never, Keeper | Person> = Layer.effect(SignIn, make)
 
-/** Servers leave these out of the granted scope although they honour them: what they ask for shows elsewhere. */
-const isSilent = (scope: string): boolean => ["offline_access", "openid"].includes(scope)
-
 /** What no metadata will say again. */
 const endpointsOf = ({ from, metadata }: Metadata.AuthorizationServer) =>
   from === "metadata"
@@ -406,17 +285,3 @@ const endpointsOf = ({ from, metadata }: Metadata.AuthorizationServer) =>
         }),
         ...(metadata.revocation_endpoint && { revocationEndpoint: metadata.revocation_endpoint }),
       }
-
-const whyNone = (
-  { name }: Completed,
-  profile: ProviderProfile.ProviderProfile,
-  scopes: ReadonlyArray<string>,
-  sent: URLSearchParams,
-): Outcome["noRefreshToken"] => {
-  const { flags, why } = ProviderProfile.whyNoRefreshToken(profile, sent)
-  const asksOffline = scopes.includes("offline_access") || profile.id !== ProviderProfile.generic.id
-  const more = flags.length > 0 || asksOffline ? flags : ["--add-scope", "offline_access"]
-  // `--scope` would take the place of those asked for now.
-  const added = more.map((flag) => (flag === "--scope" ? "--add-scope" : flag))
-  return { why, again: ["tokenkeep login", name, ...added].join(" ") }
-}

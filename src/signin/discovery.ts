@@ -26,14 +26,17 @@ export interface Discovered {
   readonly resource: string | undefined
   /** What the resource says it wants; `undefined` when it does not say. */
   readonly scopes: ReadonlyArray<string> | undefined
+  readonly wantsProof: boolean
   /** What was found where, a sentence each, for people. */
   readonly steps: ReadonlyArray<string>
 }
 
+const noResource = { resource: undefined, scopes: undefined, wantsProof: false } as const
+
 const same = (a: string, b: string): boolean => a === b || URL.parse(a)?.href === URL.parse(b)?.href
 
 const ofMcp = Effect.fnUntraced(function* (mcp: string, issuer: string | undefined, known: string | undefined) {
-  const { authorizationServers, resource, scopes, source, found } = yield* Resource.discover(mcp)
+  const { authorizationServers, found, resource, scopes, source, wantsProof } = yield* Resource.discover(mcp)
   if (authorizationServers !== undefined) {
     // Of several, the one that the name is bound to already; else the server's own order counts.
     const wanted = issuer ?? authorizationServers.find((each) => known !== undefined && same(each, known))
@@ -45,12 +48,12 @@ const ofMcp = Effect.fnUntraced(function* (mcp: string, issuer: string | undefin
     }
     const server = yield* Metadata.discover(chosen, source)
     const steps = [`resource metadata: ${found}`, `authorization server: ${server.metadata.issuer} (${server.url})`]
-    return { server, resource, scopes, steps }
+    return { server, resource, scopes, wantsProof, steps }
   }
   // MCP 2025-03-26: the server's origin is its own authorization server.
   const server = yield* Metadata.discover(issuer ?? new URL(mcp).origin, issuer === undefined ? source : "person")
   const where = issuer === undefined ? "its origin is taken for the authorization server (MCP 2025-03-26)" : "as named"
-  return { server, resource, scopes, steps: [`${found}: ${where}`, `authorization server: ${server.url}`] }
+  return { server, resource, scopes, wantsProof, steps: [`${found}: ${where}`, `authorization server: ${server.url}`] }
 })
 
 /** `known`: the issuer that the name is bound to, if it is. */
@@ -61,7 +64,7 @@ export const discover = Effect.fnUntraced(function* (
   if ("mcp" in target) return yield* ofMcp(target.mcp, target.issuer, known)
   if ("issuer" in target) {
     const server = yield* Metadata.discover(target.issuer, "person")
-    return { server, resource: undefined, scopes: undefined, steps: [`authorization server: ${server.url}`] }
+    return { server, ...noResource, steps: [`authorization server: ${server.url}`] }
   }
   const { endpoints } = target
   const named: Readonly<Record<string, string | undefined>> = {
@@ -78,8 +81,7 @@ export const discover = Effect.fnUntraced(function* (
   const metadata = { issuer: endpoints.issuer ?? new URL(endpoints.tokenEndpoint).origin, ...named }
   return {
     server: { metadata, source: "person", from: "person" },
-    resource: undefined,
-    scopes: undefined,
+    ...noResource,
     steps: [],
   }
 })

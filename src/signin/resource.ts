@@ -16,6 +16,8 @@ export interface ProtectedResource {
   readonly authorizationServers: ReadonlyArray<string> | undefined
   /** The challenge's, else the metadata's (MCP, scope selection strategy). */
   readonly scopes: ReadonlyArray<string> | undefined
+  /** RFC 9728 §2: the resource takes no bearer tokens. */
+  readonly wantsProof: boolean
   readonly source: Source
   /** How it was found, for people. */
   readonly found: string
@@ -82,6 +84,7 @@ const read = Effect.fnUntraced(function* (
     resource,
     authorizationServers: texts(members["authorization_servers"]),
     scopes: words(challenge?.parameters.get("scope")) ?? texts(members["scopes_supported"]),
+    wantsProof: members["dpop_bound_access_tokens_required"] === true,
     source: at.source,
     found: at.location,
   }
@@ -103,6 +106,7 @@ export const discover = Effect.fnUntraced(function* (text: string): Effect.fn.Re
     resource: canonical(url),
     authorizationServers: undefined,
     scopes: words(challenge?.parameters.get("scope")),
+    wantsProof: challenge?.scheme === "dpop",
     source: zone,
     found: "no protected resource metadata",
   }

@@ -236,6 +236,34 @@ describe("whom it trusts", () => {
     }).pipe(Effect.scoped),
   )
 
+  it.live("another server under the same name gets nothing of what is kept for the first", () =>
+    Effect.gen(function* () {
+      const bodies: Array<URLSearchParams> = []
+      const token = (body: URLSearchParams) => {
+        bodies.push(body)
+        return grant()
+      }
+      const new_ = "https://new.example"
+      const other = server({
+        token,
+        metadata: { issuer: new_, token_endpoint: `${new_}/token`, registration_endpoint: `${new_}/register` },
+        pages: { "/register": () => Response.json({ client_id: "theirs" }, { status: 201 }) },
+      })
+      const { signIn } = yield* signingIn({ "as.example": server(), "new.example": other })
+      const clientSecret = Redacted.make("secret-of-the-first")
+      yield* signIn.login({
+        ...request,
+        client: { clientId: "abc", clientSecret, authMethod: "client_secret_post" },
+        provider: "generic",
+        authorizeParams: { hint: "first" },
+      })
+      const { credential } = yield* signIn.login({ name: "a", target: { issuer: new_ } })
+      assert.strictEqual(credential.client.clientId, "theirs")
+      assert.deepStrictEqual(credential.signedIn?.authorizeParams, {})
+      assert.notInclude(bodies.map(String).join(), "secret-of-the-first")
+    }).pipe(Effect.scoped),
+  )
+
   it.live("a server that does not say that it checks PKCE is refused, unless a person insists", () =>
     Effect.gen(function* () {
       const { signIn, told } = yield* signingIn({
