@@ -37,6 +37,8 @@ import * as Registration from "./registration.ts"
 import * as Revocation from "./revocation.ts"
 import { boundIssuer, completed, type Completed, invalid, profileOf, type Request, wishedScopes } from "./Request.ts"
 
+import { Turn } from "./Turn.ts"
+
 export type { Outcome, Request }
 
 export type SignInError = SignInFailed | StoreUnavailable
@@ -61,6 +63,7 @@ export const make = Effect.gen(function* () {
   const keeper = yield* Keeper
   const person = yield* Person
   const fetch = yield* Fetch
+  const turn = yield* Turn
   const profiles = yield* Profiles.Profiles
   const pending = new Map<string, Deferred.Deferred<Outcome, SignInError>>()
 
@@ -248,6 +251,28 @@ export const make = Effect.gen(function* () {
   const statusOf = (name: string): Effect.Effect<Status | undefined, StoreUnavailable> =>
     Effect.catchTag(keeper.status(name), "CredentialNotFound", () => Effect.undefined)
 
+  /** Waits while another process signs in under the name. What it brought; `undefined`: nothing, and the turn is ours. */
+  const elsewhere = Effect.fnUntraced(function* (
+    name: string,
+    before: Credential | undefined,
+  ): Effect.fn.Return<Outcome | undefined, StoreUnavailable, Scope.Scope> {
+    let told = false
+    while (true) {
+      const holder = yield* turn(name)
+      // Looked at after the turn was asked for: whoever gave it back has stored what it got before.
+      const credential = told ? (yield* statusOf(name))?.credential : undefined
+      if (credential !== undefined && credential.generation !== before?.generation) {
+        return { credential, withheld: [], unasked: [], noRefreshToken: undefined }
+      }
+      if (holder === undefined) return undefined
+      if (!told) {
+        yield* person.tell(`process ${holder.pid} is signing in to ${name} already: finish it there. Waiting for it …`)
+        told = true
+      }
+      yield* Effect.sleep(othersCheck)
+    }
+  })
+
   return SignIn.of({
     login: Effect.fnUntraced(function* (request) {
       const running = pending.get(request.name)
@@ -256,7 +281,9 @@ export const make = Effect.gen(function* () {
       pending.set(request.name, outcome)
       return yield* Effect.gen(function* () {
         const before = (yield* statusOf(request.name))?.credential
-        return yield* authorized(yield* completed(request, before), before)
+        return (
+          (yield* elsewhere(request.name, before)) ?? (yield* authorized(yield* completed(request, before), before))
+        )
       }).pipe(
         Effect.scoped,
         Effect.provideService(Fetch, fetch),
@@ -269,6 +296,9 @@ export const make = Effect.gen(function* () {
     revoke: (credential) => Effect.provideService(Revocation.revoke(credential), Fetch, fetch),
   })
 })
+
+/** How often to look whether another process has finished its sign-in. */
+const othersCheck = "500 millis"
 
 const givenUp = new SignInFailed({ reason: "expired", message: "the sign-in under way was given up" })
 

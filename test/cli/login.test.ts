@@ -117,6 +117,29 @@ describe("login", () => {
     }).pipe(Effect.scoped),
   )
 
+  it.live("a second process waits for the first one's sign-in, and takes over when that is given up", () =>
+    Effect.gen(function* () {
+      const home = yield* folder
+      const { issuer } = yield* listen()
+      const args = ["login", "panva", "--issuer", issuer, ...flags]
+      const first = start(home, args)
+      yield* Effect.promise(() => first.says(url))
+      const second = start(home, args)
+      yield* Effect.promise(() => second.says(/is signing in to panva already/))
+      // Killed, it cannot give its turn back.
+      first.kill("SIGKILL")
+      const printed = yield* Effect.promise(() => second.says(url))
+      const third = start(home, args)
+      yield* Effect.promise(() => third.says(/is signing in to panva already/))
+      yield* Effect.promise(() => browser().signIn(printed))
+      assert.include((yield* Effect.promise(() => second.ended)).stdout, "generation 1")
+      const joined = yield* Effect.promise(() => third.ended)
+      assert.include(joined.stdout, "generation 1")
+      assert.notMatch(joined.stderr, url)
+      assert.deepStrictEqual(fs.readdirSync(path.join(home, "logins")), [])
+    }).pipe(Effect.scoped),
+  )
+
   it.live("Ctrl-C ends it at once, and nothing is kept or left listening", () =>
     Effect.gen(function* () {
       const home = yield* folder

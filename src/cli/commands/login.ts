@@ -180,10 +180,12 @@ export const login = Command.make(
     }
     // Loaded here, so that no other command has to load it.
     const { layer, SignIn } = yield* Effect.promise(() => import("../../signin/SignIn.ts"))
+    const Turn = yield* Effect.promise(() => import("../../signin/Turn.ts"))
+    const home = currentHome()
     yield* SignIn.use((signIn) => signIn.login(request)).pipe(
       Effect.flatMap(say),
       // A profile that a person has written counts for the sign-in too.
-      Effect.provide(Layer.provide(layer, ProfileFiles.layer({ home: currentHome() }))),
+      Effect.provide(Layer.provide(layer, [ProfileFiles.layer({ home }), Turn.layer({ home })])),
       Effect.provide(TerminalPerson.layer({ opens: !given.noBrowser, reads })),
       withKeeper(),
     )
