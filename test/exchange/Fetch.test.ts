@@ -6,6 +6,15 @@ import { environment, http } from "./loopback.ts"
 
 const init = { headers: { connection: "close" } }
 
+/** The cause that the transport itself gives. */
+const failureOf = (request: () => Promise<Response>) =>
+  Effect.promise(() =>
+    request().then(
+      () => undefined,
+      (error: Error) => error.cause ?? error,
+    ),
+  )
+
 describe("the addresses of a name", () => {
   it.live("are judged before anything is sent", () =>
     Effect.gen(function* () {
@@ -26,12 +35,7 @@ describe("the addresses of a name", () => {
       assert.strictEqual(allowed, "here")
       assert.include(seen, "127.0.0.1")
 
-      const error = yield* Effect.flip(
-        Effect.tryPromise({
-          try: () => fetch(`http://localhost:${port}/`, init, () => "not there"),
-          catch: (error) => (error as Error).cause,
-        }),
-      )
+      const error = yield* failureOf(() => fetch(`http://localhost:${port}/`, init, () => "not there"))
       assert.instanceOf(error, Unsent)
       assert.strictEqual(requests, 1)
     }),
@@ -40,9 +44,7 @@ describe("the addresses of a name", () => {
   it.live("cannot be judged on a pool of somebody else's, which is not used then", () =>
     Effect.gen(function* () {
       const fetch = yield* Fetch
-      const error = yield* Effect.flip(
-        Effect.tryPromise({ try: () => fetch("http://127.0.0.1:9/", {}, () => undefined), catch: (error) => error }),
-      )
+      const error = yield* failureOf(() => fetch("http://127.0.0.1:9/", {}, () => undefined))
       assert.instanceOf(error, Unsent)
     }),
   )

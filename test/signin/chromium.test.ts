@@ -60,7 +60,7 @@ describe.skipIf(Chromium.isMissing)("in Chromium (CHROMIUM names it; skipped whe
         )
         assert.isFalse(ran)
       }).pipe(Effect.scoped),
-    30_000,
+    60_000,
   )
 
   it.live(
@@ -82,7 +82,7 @@ describe.skipIf(Chromium.isMissing)("in Chromium (CHROMIUM names it; skipped whe
         )
         assert.isFalse(requests.some(({ path }) => path === "/token"))
       }).pipe(Effect.scoped),
-    30_000,
+    60_000,
   )
 
   it.live(
@@ -168,6 +168,6 @@ describe.skipIf(Chromium.isMissing)("in Chromium (CHROMIUM names it; skipped whe
         assert.strictEqual((yield* Fiber.join(login))._tag, "Success")
         assert.strictEqual((yield* keeper.status("panva")).credential.generation, 1)
       }).pipe(Effect.scoped),
-    30_000,
+    60_000,
   )
 })

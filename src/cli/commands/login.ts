@@ -182,11 +182,12 @@ export const login = Command.make(
     const { layer, SignIn } = yield* Effect.promise(() => import("../../signin/SignIn.ts"))
     const Turn = yield* Effect.promise(() => import("../../signin/Turn.ts"))
     const home = currentHome()
+    const person = TerminalPerson.layer({ opens: !given.noBrowser, reads })
+    // A profile that a person has written counts for the sign-in too.
+    const files = Layer.mergeAll(ProfileFiles.layer({ home }), Turn.layer({ home }))
     yield* SignIn.use((signIn) => signIn.login(request)).pipe(
       Effect.flatMap(say),
-      // A profile that a person has written counts for the sign-in too.
-      Effect.provide(Layer.provide(layer, [ProfileFiles.layer({ home }), Turn.layer({ home })])),
-      Effect.provide(TerminalPerson.layer({ opens: !given.noBrowser, reads })),
+      Effect.provide(Layer.provide(layer, Layer.merge(person, files))),
       withKeeper(),
     )
   }),
