@@ -82,24 +82,26 @@ export const make = Effect.gen(function* () {
       fetch: (url, init) => wire.observe(() => fetch(url, init)),
       signal: controller.signal,
     })
-    const present = (arrived: Request.Arrived) =>
+    const present = (arrived: Request.Arrived, limitMillis: number) =>
       Effect.acquireUseRelease(
         Effect.sync(() => Wire.make(() => controller.abort(new Failure.Repeated()))),
         (wire) =>
           Effect.promise(() => Request.send(request(wire), arrived)).pipe(
             Effect.onInterrupt(() => Effect.sync(() => controller.abort())),
-            Effect.timeoutOption(deadlineMillis),
+            Effect.timeoutOption(limitMillis),
             Effect.map((done) => ({ arrived, evidence: wire.evidence(), inTime: Option.isSome(done) })),
           ),
         (wire) => Effect.sync(() => wire.dispose()),
       )
-    const first = yield* present(Request.nothing())
+    const first = yield* present(Request.nothing(), deadlineMillis)
     const { head: refusal, body: words } = first.arrived
     const isAskedAgain =
       credential.dpopKey !== undefined &&
       refusal !== undefined &&
       wantsNonce(refusal.status, refusal.contentType, words)
-    const { arrived, evidence, inTime } = isAskedAgain ? yield* present(Request.nothing()) : first
+    // Within the same deadline: by then others take it that nothing is under way any more.
+    const left = sentAt + deadlineMillis - (yield* Clock.currentTimeMillis)
+    const { arrived, evidence, inTime } = isAskedAgain && left > 0 ? yield* present(Request.nothing(), left) : first
 
     const at = yield* Clock.currentTimeMillis
     const { body, handedOver, head, tooLong } = arrived

@@ -52,7 +52,7 @@ const earlierTarget = ({ issuer, signedIn, tokenEndpoint }: Credential): Discove
   return { endpoints: { ...given, issuer, tokenEndpoint } }
 }
 
-export const same = (a: string, b: string): boolean => a === b || URL.parse(a)?.href === URL.parse(b)?.href
+const same = (a: string, b: string): boolean => a === b || URL.parse(a)?.href === URL.parse(b)?.href
 
 /** Whether a target that was named is the one from before. What was registered or granted there is for no other. */
 const isAgain = (target: Discovery.Target, before: Credential): boolean => {

@@ -67,7 +67,11 @@ describe("login", () => {
   it.live("opens the browser, keeps the grant, and the next one needs the name alone", () =>
     Effect.gen(function* () {
       const home = yield* folder
-      const { issuer } = yield* listen()
+      const { issuer, provider } = yield* listen()
+      const granted: Array<string> = []
+      provider.on("grant.success", ({ body }) => {
+        for (const [name, value] of Object.entries(body)) if (name.endsWith("_token")) granted.push(String(value))
+      })
       // A browser that only notes where it was sent.
       const seen = path.join(home, "seen")
       const program = path.join(home, "browser")
@@ -96,6 +100,13 @@ describe("login", () => {
       assert.strictEqual(JSON.parse(status.stdout).issuer, issuer)
 
       const logout = yield* Effect.promise(() => start(home, ["logout", "panva", "--revoke"]).ended)
+      for (const text of [stderr, stdout, status.stdout, logout.stdout, logout.stderr]) {
+        assert.isFalse(
+          granted.some((token) => text.includes(token)),
+          "a token was printed",
+        )
+      }
+      assert.lengthOf(granted, 6)
       assert.strictEqual(logout.stdout, "panva is revoked at the server\npanva is forgotten on this machine\n")
     }).pipe(Effect.scoped),
   )

@@ -7,7 +7,10 @@ import { createRequire } from "node:module"
 import { http } from "../exchange/loopback.ts"
 
 type Front = (request: IncomingMessage, response: ServerResponse, proceed: () => void) => void
-type Provider = { readonly callback: () => RequestListener; readonly on: (event: string, run: () => void) => void }
+type Provider = {
+  readonly callback: () => RequestListener
+  readonly on: (event: "grant.success", run: (context: { readonly body: Record<string, unknown> }) => void) => void
+}
 const { Provider } = createRequire(import.meta.url)("oidc-provider") as {
   readonly Provider: new (issuer: string, configuration: object) => Provider
 }
