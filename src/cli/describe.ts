@@ -2,6 +2,7 @@
 import * as GrantDocument from "../interop/GrantDocument.ts"
 import { timestamp } from "../interop/timestamp.ts"
 import type { Status } from "../keeper/Keeper.ts"
+import type { Mint } from "../lifecycle/Credential.ts"
 import { deadWords, signInAdvice } from "../keeper/wording.ts"
 import { relative, when } from "./times.ts"
 
@@ -74,12 +75,17 @@ export const outlook = (status: Status, now: number): ReadonlyArray<string> => [
   `Next: ${nextStep(status)}`,
 ]
 
+const mintWords = (mint: Mint): string =>
+  mint._tag === "ClientCredentials"
+    ? "the client asks for each token in its own name"
+    : `each token is had by the word of ${mint.parent}'s identity provider`
+
 /** The detail of one credential, a line each. */
 export const lines = (status: Status, now: number): ReadonlyArray<string> => {
   const { credential } = status
   const document = GrantDocument.toDocument(credential)
   const { client, tokens } = document
-  const noRefresh = credential.mint === undefined ? "none" : "none: the client asks for each token in its own name"
+  const noRefresh = credential.mint === undefined ? "none" : `none: ${mintWords(credential.mint)}`
   const reuse = document.grace > 0 ? `${document.reuse}, ${document.grace} s of grace` : document.reuse
   const rows: ReadonlyArray<readonly [string, string | undefined]> = [
     ["state", stateWords(status, now)],

@@ -15,11 +15,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type { Answer, Credential } from "../lifecycle/Credential.ts"
+import type { Answer, Credential, IdentityAssertion } from "../lifecycle/Credential.ts"
 import * as ProviderProfile from "../provider/ProviderProfile.ts"
 import * as Profiles from "../provider/Profiles.ts"
 import { endpointProblem } from "./endpointUrl.ts"
 import { wantsNonce } from "./dpop.ts"
+import * as Assertion from "./identityAssertion.ts"
 import * as Failure from "./failure.ts"
 import { Fetch } from "./Fetch.ts"
 import { read } from "./read.ts"
@@ -45,9 +46,36 @@ const unanswered = (
     : { _tag: "Ambiguous", cause: `${host} did not answer within ${seconds} s` }
 }
 
+/** How long an identity provider may take to vouch for somebody. */
+const vouchLimit = "10 seconds"
+
 export const make = Effect.gen(function* () {
   const fetch = yield* Fetch
   const profiles = yield* Profiles.Profiles
+
+  /** Nothing has gone to the credential's own server while the identity provider is asked. */
+  const vouched = Effect.fnUntraced(function* (
+    { resource }: Credential,
+    mint: IdentityAssertion,
+    { parent }: Witness,
+  ): Effect.fn.Return<{ readonly text: string } | { readonly cause: string }> {
+    const found = yield* Effect.result(
+      parent?.(mint.parent) ?? Effect.fail({ message: `nobody here can say what ${mint.parent} holds` }),
+    )
+    if (found._tag === "Failure") return { cause: `it is minted from ${mint.parent}. ${found.failure.message}` }
+    const now = yield* Clock.currentTimeMillis
+    return yield* Effect.tryPromise({
+      try: (signal) => Assertion.request(found.success, mint, resource, { fetch, now, signal }),
+      catch: () => ({ cause: `the identity provider of ${mint.parent} does not vouch for it` }),
+    }).pipe(
+      Effect.map((text) => ({ text })),
+      Effect.timeoutOrElse({
+        duration: vouchLimit,
+        orElse: () => Effect.succeed({ cause: "the identity provider is too slow" }),
+      }),
+      Effect.catch(Effect.succeed),
+    )
+  })
 
   const exchange = Effect.fnUntraced(function* (
     credential: Credential,
@@ -74,8 +102,11 @@ export const make = Effect.gen(function* () {
     const sentAt = yield* Clock.currentTimeMillis
     const controller = new AbortController()
 
+    const assertion = mint?._tag === "IdentityAssertion" ? yield* vouched(credential, mint, witness) : undefined
+    if (assertion !== undefined && "cause" in assertion) return { _tag: "NotSent", cause: assertion.cause }
     const request = (wire: Wire.Wire): Request.Options => ({
       credential,
+      assertion: assertion?.text,
       refreshToken,
       profile,
       sent: witness.sent ?? (() => {}),

@@ -7,10 +7,9 @@ import type { Answer, Credential, Mint } from "../lifecycle/Credential.ts"
 import { type ProviderProfile, refreshParams } from "../provider/ProviderProfile.ts"
 import { clientAuth } from "./clientAuth.ts"
 import { handleOf } from "./dpop.ts"
+import { jwtBearer } from "./identityAssertion.ts"
+import { userAgent } from "./userAgent.ts"
 import type { FetchFunction } from "./Fetch.ts"
-
-/** A test compares it with package.json. */
-export const userAgent = "tokenkeep/0.1.0"
 
 const longestBodyBytes = 1_048_576
 
@@ -88,6 +87,8 @@ export interface Options {
   readonly credential: Credential
   /** Absent where the credential mints. */
   readonly refreshToken: string | undefined
+  /** The identity provider's word, for a credential that is minted by one. */
+  readonly assertion: string | undefined
   readonly profile: ProviderProfile
   /** Told the names of the request's parameters when it leaves. */
   readonly sent: (parameters: ReadonlyArray<string>) => void
@@ -126,13 +127,22 @@ export const send = async (options: Options, arrived: Arrived): Promise<void> =>
             ...transport,
             additionalParameters: refreshParams(options.profile, { resource, scope: tokens.scope }),
           })
-        : await oauth.clientCredentialsGrantRequest(
-            server,
-            client,
-            auth,
-            mintParams(options.profile, resource, mint),
-            transport,
-          )
+        : options.assertion === undefined
+          ? await oauth.clientCredentialsGrantRequest(
+              server,
+              client,
+              auth,
+              mintParams(options.profile, resource, mint),
+              transport,
+            )
+          : await oauth.genericTokenEndpointRequest(
+              server,
+              client,
+              auth,
+              jwtBearer,
+              { ...mintParams(options.profile, resource, mint), assertion: options.assertion },
+              transport,
+            )
     arrived.head = headOf(response)
     await readBody(response, arrived)
   } catch (error) {

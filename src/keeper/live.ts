@@ -214,6 +214,7 @@ export const make = Effect.fnUntraced(function* (
     clock,
     holder,
     exchangeDeadlineMillis,
+    parentOf: (name) => Effect.andThen(handle(name).access(), readable(name)),
     view,
     dispatch,
     forget,
@@ -346,6 +347,11 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 
+  const readable = (name: string) =>
+    Effect.flatMap(store.read(name), (credential) =>
+      credential === undefined ? Effect.fail(Wording.notFound(name)) : Effect.succeed(credential),
+    )
+
   const statusOf = (credential: Credential): Status => Standing.statusOf(credential, view(credential), now())
 
   return Keeper.of({
@@ -357,10 +363,7 @@ export const make = Effect.fnUntraced(function* (
       if (entry !== undefined) yield* errands.look(entry)
       return stored!
     }),
-    status: (name) =>
-      Effect.flatMap(store.read(name), (credential) =>
-        credential === undefined ? Effect.fail(Wording.notFound(name)) : Effect.succeed(statusOf(credential)),
-      ),
+    status: (name) => Effect.map(readable(name), statusOf),
     history: store.history,
     list: Effect.map(store.list, (credentials) => credentials.map(statusOf)),
     remove: Effect.fnUntraced(function* (name) {

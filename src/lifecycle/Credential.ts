@@ -63,6 +63,8 @@ export const Client = Schema.Struct({
 export const Tokens = Schema.Struct({
   accessToken: Secret,
   refreshToken: Schema.optionalKey(Secret),
+  /** OpenID Connect: who signed in. Another server may take it as a proof of that (`IdentityAssertion`). */
+  idToken: Schema.optionalKey(Secret),
   tokenType: Schema.NonEmptyString,
   scope: Schema.optionalKey(Schema.String),
   expiry: Expiry,
@@ -146,12 +148,23 @@ export type Verdict = typeof Verdict.Type
  * Where the client asks in its own name (RFC 6749 §4.4), there is no refresh token: another access token is minted by the
  * same request as the first. That can be repeated as often as is needed, so the reuse class is `notRotating`.
  */
-export const Mint = Schema.TaggedStruct("ClientCredentials", { scope: Schema.optionalKey(Schema.String) })
+const ClientCredentials = Schema.TaggedStruct("ClientCredentials", { scope: Schema.optionalKey(Schema.String) })
+
+/** By the word of an identity provider (RFC 8693 and RFC 7523), where the credential `parent` is signed in. */
+const IdentityAssertion = Schema.TaggedStruct("IdentityAssertion", {
+  parent: Schema.NonEmptyString,
+  /** The issuer that the assertion is for. */
+  audience: Schema.NonEmptyString,
+  scope: Schema.optionalKey(Schema.String),
+})
+export type IdentityAssertion = typeof IdentityAssertion.Type
+
+export const Mint = Schema.Union([ClientCredentials, IdentityAssertion])
 export type Mint = typeof Mint.Type
 
 /** How a person signed in, so that the same can be asked for again. What is absent was not named then. */
 export const SignedIn = Schema.Struct({
-  way: Schema.Literals(["browser", "device", "clientCredentials"]),
+  way: Schema.Literals(["browser", "device", "clientCredentials", "identityAssertion"]),
   /** The MCP server or API that the sign-in was for; its metadata names the issuer. */
   mcp: Schema.optionalKey(Schema.String),
   /** The endpoints were named by a person, because the server has no metadata. */

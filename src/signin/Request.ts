@@ -17,6 +17,8 @@ export interface Request {
   /** Absent: what the name was signed in to before. */
   readonly target?: Discovery.Target | undefined
   readonly way?: SignedIn["way"] | undefined
+  /** The credential of an identity provider that vouches for the person (ID-JAG). */
+  readonly parent?: string | undefined
   /** A profile's id; absent: by the issuer. */
   readonly provider?: string | undefined
   /** A client that is registered at the server already. */
@@ -83,7 +85,8 @@ export const completed = Effect.fnUntraced(function* (request: Request, before: 
   return {
     ...request,
     target,
-    way: request.way ?? earlier?.way ?? "browser",
+    way: request.parent === undefined ? (request.way ?? earlier?.way ?? "browser") : "identityAssertion",
+    parent: request.parent ?? (known?.mint?._tag === "IdentityAssertion" ? known.mint.parent : undefined),
     authorizeParams: { ...earlier?.authorizeParams, ...request.authorizeParams },
     provider: request.provider ?? (earlier === undefined ? undefined : known?.provider),
     /** What the name holds, when that came from the same target. */
@@ -124,6 +127,7 @@ export const wishedScopes = (request: Completed, found: Discovery.Discovered) =>
   const earlier = request.known?.signedIn?.scopes
   const isOpenId =
     request.way !== "clientCredentials" &&
+    request.way !== "identityAssertion" &&
     found.server.metadata.scopes_supported?.includes("openid") === true &&
     found.resource === undefined
   const base = request.scopes ?? earlier ?? found.scopes ?? (isOpenId ? ["openid"] : [])

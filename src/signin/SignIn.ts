@@ -27,6 +27,7 @@ import * as ClientCredentials from "./clientCredentials.ts"
 import * as DeviceCode from "./deviceCode.ts"
 import * as Discovery from "./discovery.ts"
 import { SignInFailed } from "./errors.ts"
+import * as IdentityAssertion from "./identityAssertion.ts"
 import * as Listener from "./listener.ts"
 import * as Metadata from "./metadata.ts"
 import { differences, type Outcome, whyNone } from "./Outcome.ts"
@@ -37,6 +38,7 @@ import * as Registration from "./registration.ts"
 import * as Revocation from "./revocation.ts"
 import { boundIssuer, completed, type Completed, invalid, profileOf, type Request, wishedScopes } from "./Request.ts"
 
+import type * as TokenRequest from "./tokenRequest.ts"
 import { Turn } from "./Turn.ts"
 
 export type { Outcome, Request }
@@ -107,6 +109,25 @@ export const make = Effect.gen(function* () {
     return fresh(Registration.obtain(server, request.clientDocument, wanted))
   }
 
+  /** The first token of a credential that has no refresh token and needs none. */
+  const minted = Effect.fnUntraced(function* (
+    context: TokenRequest.Context,
+    resource: string | undefined,
+    mint: Mint,
+  ): Effect.fn.Return<Tokens, SignInError> {
+    if (mint._tag === "ClientCredentials") return yield* ClientCredentials.authorize(context, resource, mint)
+    const { parent } = mint
+    // With tokens that work: refreshed first, if need be.
+    const { credential } = yield* Effect.andThen(keeper.credential(parent).access(), keeper.status(parent)).pipe(
+      Effect.catchTag("SignInRequired", ({ message }) => Effect.fail(new SignInFailed({ reason: "expired", message }))),
+      Effect.catchTag("TemporarilyUnavailable", ({ message, retryAt }) =>
+        Effect.fail(new SignInFailed({ reason: "unavailable", message, retryAt })),
+      ),
+      Effect.catchTag("CredentialNotFound", ({ message }) => Effect.fail(invalid(message))),
+    )
+    return yield* IdentityAssertion.authorize(context, credential, resource, mint)
+  })
+
   const authorized = Effect.fnUntraced(function* (
     request: Completed,
     before: Credential | undefined,
@@ -134,7 +155,7 @@ export const make = Effect.gen(function* () {
 
     const wished = wishedScopes(request, found)
     // Whoever asks in their own name needs no refresh token, and so nothing that would bring one.
-    const isOwn = request.way === "clientCredentials"
+    const isOwn = request.way === "clientCredentials" || request.way === "identityAssertion"
     const scopes = isOwn ? wished : ProviderProfile.scopes(profile, wished, metadata.scopes_supported ?? [])
     const scope = ProviderProfile.scopeText(profile, scopes)
     const parameters = {
@@ -148,7 +169,12 @@ export const make = Effect.gen(function* () {
       scopes,
     }
 
-    const mint: Mint | undefined = isOwn ? { _tag: "ClientCredentials", ...(scope !== "" && { scope }) } : undefined
+    const scoped = scope === "" ? {} : { scope }
+    const mint: Mint | undefined = !isOwn
+      ? undefined
+      : request.parent === undefined
+        ? { _tag: "ClientCredentials", ...scoped }
+        : { _tag: "IdentityAssertion", parent: request.parent, audience: metadata.issuer, ...scoped }
 
     const dpopKey =
       (request.dpop ?? (found.wantsProof || known?.dpopKey !== undefined))
@@ -206,7 +232,7 @@ export const make = Effect.gen(function* () {
       const context = { server, profile, client: registered.client, proof }
       const flow =
         mint !== undefined
-          ? Effect.flatMap(ClientCredentials.authorize(context, found.resource, mint), (tokens) =>
+          ? Effect.flatMap(minted(context, found.resource, mint), (tokens) =>
               store(registered, tokens, new URLSearchParams(parameters)),
             )
           : place === undefined

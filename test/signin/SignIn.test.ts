@@ -296,6 +296,104 @@ describe("whom it trusts", () => {
   )
 })
 
+describe("by the word of an identity provider", () => {
+  const idp = "https://idp.example"
+  const urn = "urn:ietf:params:oauth"
+
+  /** Two servers: one where the person is signed in, and one that takes its word. */
+  const enterprise = () => {
+    const exchanged: Array<URLSearchParams> = []
+    const assertions: Array<string> = []
+    let minted = 0
+    const provider = server({
+      metadata: { issuer: idp, authorization_endpoint: `${idp}/authorize`, token_endpoint: `${idp}/token` },
+      token: (body) => {
+        if (body.get("grant_type") === "refresh_token") {
+          return body.get("refresh_token") === "rt-idp"
+            ? grant({ access_token: "at-idp-2", refresh_token: "rt-idp-2" })
+            : oauthError("invalid_grant")
+        }
+        if (body.get("grant_type") !== `${urn}:grant-type:token-exchange`) {
+          return grant({ access_token: "at-idp", refresh_token: "rt-idp", expires_in: 3600 })
+        }
+        exchanged.push(body)
+        assertions.push(`jag-${exchanged.length}`)
+        return {
+          access_token: assertions.at(-1),
+          issued_token_type: `${urn}:token-type:id-jag`,
+          token_type: "N_A",
+          expires_in: 60,
+        }
+      },
+    })
+    const resource = server({
+      token: (body) =>
+        body.get("grant_type") === `${urn}:grant-type:jwt-bearer` && assertions.pop() === body.get("assertion")
+          ? { access_token: `at-mcp-${++minted}`, token_type: "Bearer", expires_in: 300 }
+          : oauthError("invalid_grant"),
+    })
+    return { exchanged, hosts: { "idp.example": provider, "as.example": resource } }
+  }
+
+  it.live("each token is minted by two requests, for as long as the parent lives", () =>
+    Effect.gen(function* () {
+      const { exchanged, hosts } = enterprise()
+      const { keeper, signIn } = yield* signingIn(hosts)
+      yield* signIn.login({ ...request, name: "work", target: { issuer: idp } })
+      const { credential, noRefreshToken } = yield* signIn.login({ ...request, name: "mcp", parent: "work" })
+      assert.isUndefined(noRefreshToken)
+      assert.isUndefined(credential.tokens.refreshToken)
+      assert.deepStrictEqual(
+        [exchanged[0]?.get("audience"), exchanged[0]?.get("subject_token"), exchanged[0]?.get("scope")],
+        [issuer, "at-idp", "mail"],
+      )
+      const handle = keeper.credential("mcp")
+      const first = yield* handle.access()
+      const second = yield* handle.refused(Redacted.value(first.token))
+      assert.strictEqual(second.generation, 2)
+      assert.lengthOf(exchanged, 2)
+      // The same again by its name, and the parent's newer token by then.
+      yield* keeper.credential("work").refused("at-idp")
+      yield* signIn.login({ name: "mcp" })
+      assert.strictEqual(exchanged.at(-1)?.get("subject_token"), "at-idp-2")
+      // Better is its ID token, while that is valid.
+      const { credential: parent } = yield* keeper.status("work")
+      for (const [exp, type] of [
+        [4_102_444_800, "id_token"],
+        [1, "access_token"],
+      ] as const) {
+        const idToken = Redacted.make(`e30.${Buffer.from(JSON.stringify({ exp })).toString("base64url")}.x`)
+        yield* keeper.put({ ...parent, tokens: { ...parent.tokens, idToken } })
+        yield* signIn.login({ name: "mcp" })
+        assert.strictEqual(exchanged.at(-1)?.get("subject_token_type"), `${urn}:token-type:${type}`)
+      }
+    }).pipe(Effect.scoped),
+  )
+
+  it.live("a parent that has ended is named, and the child is not condemned for it", () =>
+    Effect.gen(function* () {
+      const { exchanged, hosts } = enterprise()
+      const { keeper, signIn } = yield* signingIn(hosts)
+      const { credential: parent } = yield* signIn.login({ ...request, name: "work", target: { issuer: idp } })
+      yield* signIn.login({ ...request, name: "mcp", parent: "work" })
+      const ended = { _tag: "Known", at: 1 } as const
+      yield* keeper.put({
+        ...parent,
+        tokens: { ...parent.tokens, refreshToken: Redacted.make("rt-dead"), expiry: ended },
+      })
+      const handle = keeper.credential("mcp")
+      const { token } = yield* handle.access()
+      const error = yield* Effect.flip(handle.refused(Redacted.value(token)))
+      assert.strictEqual(error._tag, "TemporarilyUnavailable")
+      assert.include(error.message, "tokenkeep login work")
+      assert.lengthOf(exchanged, 1)
+      assert.isUndefined((yield* keeper.status("mcp")).credential.verdict)
+      const again = yield* failed(signIn.login({ name: "mcp" }))
+      assert.strictEqual(again.reason, "expired")
+    }).pipe(Effect.scoped),
+  )
+})
+
 describe("which client", () => {
   const registering = (over: Server = {}) => {
     const registered: Array<object> = []

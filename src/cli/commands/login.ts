@@ -51,6 +51,11 @@ const flags = {
   device: toggle("device", "Sign in by a code that is entered in a browser anywhere"),
   clientCredentials: toggle("client-credentials", "Sign in as the client itself: no person, no browser"),
   dpop: toggle("dpop", "Have the tokens bound to a key that is kept with them (RFC 9449)"),
+  parent: Flag.String("parent").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.withDescription("Sign in by the word of the identity provider that NAME is signed in to (ID-JAG)"),
+    Flag.optional,
+  ),
   noBrowser: toggle("no-browser", "Open no browser; print the address, and take the pasted answer"),
   redirectUri: text(
     "redirect-uri",
@@ -168,6 +173,7 @@ export const login = Command.make(
       name: given.name,
       target: yield* targetOf(given),
       way: yield* wayOf(given),
+      parent: Option.getOrUndefined(given.parent),
       provider: (yield* namedProfile(yield* knownProfiles, given.provider))?.id,
       client: yield* clientOf(given),
       clientDocument: Option.getOrUndefined(given.clientMetadata),
