@@ -157,7 +157,7 @@ const promiseCredential = (
       {
         token: async () => {
           const access = await run(handle.access())
-          return { token: valueOf(access), resource: access.resource }
+          return { token: valueOf(access), resource: access.resource, dpopKey: access.dpopKey }
         },
         refused,
       },

@@ -12,6 +12,7 @@ import { explain } from "./commands/explain.ts"
 import { explore } from "./commands/explore.ts"
 import { importGrant } from "./commands/import.ts"
 import { list } from "./commands/list.ts"
+import { login } from "./commands/login.ts"
 import { logout } from "./commands/logout.ts"
 import { providers } from "./commands/providers.ts"
 import { seal, unseal } from "./commands/seal.ts"
@@ -26,7 +27,7 @@ export const tokenkeep = Command.make("tokenkeep").pipe(
   Command.withDescription("Keeps OAuth tokens alive: one access token that works, whoever else is refreshing it."),
   Command.withSubcommands([
     { group: "Tokens", commands: [token, status, list, explain] },
-    { group: "Grants", commands: [importGrant, logout] },
+    { group: "Grants", commands: [login, importGrant, logout] },
     { group: "The store", commands: [seal, unseal] },
     { group: "How it works", commands: [providers, diagram] },
     { group: "Testing", commands: [explore, testingServer] },

@@ -2,6 +2,7 @@
 import * as GrantDocument from "../interop/GrantDocument.ts"
 import { timestamp } from "../interop/timestamp.ts"
 import type { Status } from "../keeper/Keeper.ts"
+import type { Mint } from "../lifecycle/Credential.ts"
 import { deadWords, signInAdvice } from "../keeper/wording.ts"
 import { relative, when } from "./times.ts"
 
@@ -13,8 +14,8 @@ const life = ({ credential: { tokens } }: Status, now: number): string => {
 }
 
 /** Whether this access token is the last: nothing follows it without a person. */
-const isLast = ({ credential: { tokens, verdict } }: Status): boolean =>
-  verdict !== undefined || tokens.refreshToken === undefined
+const isLast = ({ credential: { mint, tokens, verdict } }: Status): boolean =>
+  verdict !== undefined || (tokens.refreshToken === undefined && mint === undefined)
 
 /** Why there is no other token without a person. */
 const why = ({ credential: { verdict } }: Status, now: number): string =>
@@ -64,7 +65,7 @@ export const stateWord = ({ state: [state, detail], usable }: Status): string =>
   state === "dead" ? "sign in" : usable ? (state === "valid" ? "valid" : "usable") : (detail ?? state)
 
 const advice = (status: Status): string | undefined =>
-  isLast(status) ? signInAdvice(status.credential.name) : status.advice
+  isLast(status) ? signInAdvice(status.credential.name, status.credential.signedIn !== undefined) : status.advice
 
 const nextStep = (status: Status): string => advice(status) ?? `tokenkeep token ${status.credential.name}`
 
@@ -74,11 +75,17 @@ export const outlook = (status: Status, now: number): ReadonlyArray<string> => [
   `Next: ${nextStep(status)}`,
 ]
 
+const mintWords = (mint: Mint): string =>
+  mint._tag === "ClientCredentials"
+    ? "the client asks for each token in its own name"
+    : `each token is had by the word of ${mint.parent}'s identity provider`
+
 /** The detail of one credential, a line each. */
 export const lines = (status: Status, now: number): ReadonlyArray<string> => {
   const { credential } = status
   const document = GrantDocument.toDocument(credential)
   const { client, tokens } = document
+  const noRefresh = credential.mint === undefined ? "none" : `none: ${mintWords(credential.mint)}`
   const reuse = document.grace > 0 ? `${document.reuse}, ${document.grace} s of grace` : document.reuse
   const rows: ReadonlyArray<readonly [string, string | undefined]> = [
     ["state", stateWords(status, now)],
@@ -90,7 +97,7 @@ export const lines = (status: Status, now: number): ReadonlyArray<string> => {
     ["client", `${client.client_id} (${client.token_endpoint_auth_method})`],
     ["provider", `${document.provider}, a reused refresh token: ${reuse}`],
     ["access token", `fingerprint ${tokens.access_token_fingerprint}`],
-    ["refresh token", tokens.refresh_token_fingerprint ? `fingerprint ${tokens.refresh_token_fingerprint}` : "none"],
+    ["refresh token", tokens.refresh_token_fingerprint ? `fingerprint ${tokens.refresh_token_fingerprint}` : noRefresh],
     ["next", nextStep(status)],
   ]
   return [

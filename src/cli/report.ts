@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import type { InvalidDocument } from "../interop/GrantDocument.ts"
 import type { TokenError } from "../keeper/errors.ts"
 import type { InvalidProfile } from "../provider/ProfileFile.ts"
+import type { SignInFailed, SignInReason } from "../signin/errors.ts"
 import { type ExitCode, exitCodes } from "./exitCodes.ts"
 import { localTime, span } from "./times.ts"
 import type { Usage } from "./Usage.ts"
@@ -20,6 +21,7 @@ export class Reported extends Schema.TaggedError<Reported>()("Reported", {
 /** `ShowHelp` has been presented by the parser. */
 export type CommandError =
   | TokenError
+  | SignInFailed
   | InvalidDocument
   | InvalidProfile
   | Usage
@@ -31,10 +33,26 @@ export interface Report {
   readonly code: ExitCode
 }
 
+const signInCodes: Record<SignInReason, ExitCode> = {
+  unavailable: exitCodes.tryAgainLater,
+  denied: exitCodes.signInRequired,
+  expired: exitCodes.signInRequired,
+  untrusted: exitCodes.usage,
+  unsupported: exitCodes.usage,
+  refused: exitCodes.usage,
+  invalid: exitCodes.usage,
+}
+
 const ofError = (error: CommandError, now: number): Report => {
   switch (error._tag) {
     case "SignInRequired":
       return { text: error.message, code: exitCodes.signInRequired }
+    case "SignInFailed": {
+      const { message, reason, retryAt } = error
+      const later =
+        retryAt === undefined ? "" : `\nThat passes: try again${retryAt > now ? ` at ${localTime(retryAt, now)}` : ""}.`
+      return { text: `not signed in: ${message}${later}`, code: signInCodes[reason] }
+    }
     case "TemporarilyUnavailable": {
       const seconds = span(Math.max(1_000, error.retryAt - now))
       return {

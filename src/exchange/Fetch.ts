@@ -10,13 +10,24 @@
  */
 // @effect-diagnostics globalFetch:off This is the adapter around it.
 import * as Context from "effect/Context"
+import * as Dns from "node:dns"
+import type { LookupFunction } from "node:net"
 import { proxyFor } from "./proxy.ts"
 
-export type FetchFunction = (url: string, init: RequestInit) => Promise<Response>
+/**
+ * Judges the addresses of a host name at the moment of connecting, when no later answer of the DNS can replace them: a
+ * text says why not to connect. A proxy looks names up itself, so nobody is asked on the way through one.
+ */
+export type AddressCheck = (addresses: ReadonlyArray<string>) => string | undefined
+
+export type FetchFunction = (url: string, init: RequestInit, check?: AddressCheck) => Promise<Response>
 
 type Dispatcher = NonNullable<RequestInit["dispatcher"]>
 
-type DispatcherClass = new (options: { readonly allowH2: false }) => Dispatcher
+type DispatcherClass = new (options: {
+  readonly allowH2: false
+  readonly connect?: { readonly lookup: LookupFunction }
+}) => Dispatcher
 
 /** Nothing was sent, and the transport itself knows: the request never reached the network. `message` is for people. */
 export class Unsent extends Error {}
@@ -55,10 +66,27 @@ const closing = async <A>(pool: Pick<Dispatcher, "close" | "destroy">, answer: P
   }
 }
 
-const direct = async (url: string, init: RequestInit): Promise<Response> => {
+const lookupWith =
+  (check: AddressCheck): LookupFunction =>
+  (hostname, options, callback) =>
+    Dns.lookup(hostname, { ...options, all: true }, (error, found) => {
+      const problem = error === null ? check(found.map(({ address }) => address)) : undefined
+      const [first] = found ?? []
+      if (error !== null || problem !== undefined || first === undefined) {
+        return callback(error ?? new Unsent(problem), [])
+      }
+      return options.all === true ? callback(null, found) : callback(null, first.address, first.family)
+    })
+
+const direct = async (url: string, init: RequestInit, check?: AddressCheck): Promise<Response> => {
   const Pool = new Headers(init.headers).get("connection") === "close" ? ownPool() : undefined
-  if (Pool === undefined) return globalThis.fetch(url, init)
-  const dispatcher = new Pool({ allowH2: false })
+  if (Pool === undefined) {
+    // A pool that somebody else installed connects as it likes: asked beforehand, the DNS could still answer twice.
+    if (check !== undefined)
+      throw new Unsent("the pool of connections in use here cannot say to which addresses it goes")
+    return globalThis.fetch(url, init)
+  }
+  const dispatcher = new Pool({ allowH2: false, ...(check && { connect: { lookup: lookupWith(check) } }) })
   return closing(dispatcher, globalThis.fetch(url, { ...init, dispatcher }))
 }
 
@@ -83,9 +111,9 @@ const through = async (proxy: string, url: string, init: RequestInit): Promise<R
   return (await closing(dispatcher, answer)) as unknown as Response
 }
 
-const platformFetch: FetchFunction = (url, init) => {
+const platformFetch: FetchFunction = (url, init, check) => {
   const proxy = proxyFor(new URL(url), process.env)
-  return proxy === undefined ? direct(url, init) : through(proxy, url, init)
+  return proxy === undefined ? direct(url, init, check) : through(proxy, url, init)
 }
 
 export const Fetch = Context.Reference<FetchFunction>("tokenkeep/exchange/Fetch", { defaultValue: () => platformFetch })

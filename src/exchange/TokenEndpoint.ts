@@ -28,6 +28,8 @@ export type Outcome =
 export interface Witness {
   /** The request leaves now; the names of its parameters, for whoever has to find out later what was asked. */
   readonly sent?: (parameters: ReadonlyArray<string>) => void
+  /** The credential of that name with tokens that work, for one that is minted from it; else why not, for people. */
+  readonly parent?: (name: string) => Effect.Effect<Credential, { readonly message: string }>
   /** An answer has arrived and nobody has read it: the moment to write it down. */
   readonly answered?: (answer: Answer) => Effect.Effect<void>
 }

@@ -15,10 +15,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type { Answer, Credential } from "../lifecycle/Credential.ts"
+import type { Answer, Credential, IdentityAssertion } from "../lifecycle/Credential.ts"
 import * as ProviderProfile from "../provider/ProviderProfile.ts"
 import * as Profiles from "../provider/Profiles.ts"
 import { endpointProblem } from "./endpointUrl.ts"
+import { wantsNonce } from "./dpop.ts"
+import * as Assertion from "./identityAssertion.ts"
 import * as Failure from "./failure.ts"
 import { Fetch } from "./Fetch.ts"
 import { read } from "./read.ts"
@@ -44,9 +46,36 @@ const unanswered = (
     : { _tag: "Ambiguous", cause: `${host} did not answer within ${seconds} s` }
 }
 
+/** How long an identity provider may take to vouch for somebody. */
+const vouchLimit = "10 seconds"
+
 export const make = Effect.gen(function* () {
   const fetch = yield* Fetch
   const profiles = yield* Profiles.Profiles
+
+  /** Nothing has gone to the credential's own server while the identity provider is asked. */
+  const vouched = Effect.fnUntraced(function* (
+    { resource }: Credential,
+    mint: IdentityAssertion,
+    { parent }: Witness,
+  ): Effect.fn.Return<{ readonly text: string } | { readonly cause: string }> {
+    const found = yield* Effect.result(
+      parent?.(mint.parent) ?? Effect.fail({ message: `nobody here can say what ${mint.parent} holds` }),
+    )
+    if (found._tag === "Failure") return { cause: `it is minted from ${mint.parent}. ${found.failure.message}` }
+    const now = yield* Clock.currentTimeMillis
+    return yield* Effect.tryPromise({
+      try: (signal) => Assertion.request(found.success, mint, resource, { fetch, now, signal }),
+      catch: () => ({ cause: `the identity provider of ${mint.parent} does not vouch for it` }),
+    }).pipe(
+      Effect.map((text) => ({ text })),
+      Effect.timeoutOrElse({
+        duration: vouchLimit,
+        orElse: () => Effect.succeed({ cause: "the identity provider is too slow" }),
+      }),
+      Effect.catch(Effect.succeed),
+    )
+  })
 
   const exchange = Effect.fnUntraced(function* (
     credential: Credential,
@@ -55,7 +84,10 @@ export const make = Effect.gen(function* () {
   ): Effect.fn.Return<Outcome> {
     const problem = endpointProblem(credential.tokenEndpoint)
     if (problem !== undefined) return { _tag: "NotSent", cause: `the token endpoint ${problem}` }
-    if (credential.tokens.refreshToken === undefined) return { _tag: "NotSent", cause: "there is no refresh token" }
+    const { mint, tokens } = credential
+    if (tokens.refreshToken === undefined && mint === undefined) {
+      return { _tag: "NotSent", cause: "there is no refresh token" }
+    }
 
     const { host } = new URL(credential.tokenEndpoint)
     const known = yield* profiles
@@ -65,30 +97,42 @@ export const make = Effect.gen(function* () {
       const { provider } = credential
       return { _tag: "NotSent", cause: `the provider is ${provider}, and ${Profiles.missing(known, provider)}` }
     }
-    const refreshToken = Redacted.value(credential.tokens.refreshToken)
+    const refreshToken = tokens.refreshToken && Redacted.value(tokens.refreshToken)
     const seconds = deadlineMillis / 1000
     const sentAt = yield* Clock.currentTimeMillis
-    const arrived = Request.nothing()
     const controller = new AbortController()
 
+    const assertion = mint?._tag === "IdentityAssertion" ? yield* vouched(credential, mint, witness) : undefined
+    if (assertion !== undefined && "cause" in assertion) return { _tag: "NotSent", cause: assertion.cause }
     const request = (wire: Wire.Wire): Request.Options => ({
       credential,
+      assertion: assertion?.text,
       refreshToken,
       profile,
       sent: witness.sent ?? (() => {}),
       fetch: (url, init) => wire.observe(() => fetch(url, init)),
       signal: controller.signal,
     })
-    const { evidence, inTime } = yield* Effect.acquireUseRelease(
-      Effect.sync(() => Wire.make(() => controller.abort(new Failure.Repeated()))),
-      (wire) =>
-        Effect.promise(() => Request.send(request(wire), arrived)).pipe(
-          Effect.onInterrupt(() => Effect.sync(() => controller.abort())),
-          Effect.timeoutOption(deadlineMillis),
-          Effect.map((done) => ({ evidence: wire.evidence(), inTime: Option.isSome(done) })),
-        ),
-      (wire) => Effect.sync(() => wire.dispose()),
-    )
+    const present = (arrived: Request.Arrived, limitMillis: number) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => Wire.make(() => controller.abort(new Failure.Repeated()))),
+        (wire) =>
+          Effect.promise(() => Request.send(request(wire), arrived)).pipe(
+            Effect.onInterrupt(() => Effect.sync(() => controller.abort())),
+            Effect.timeoutOption(limitMillis),
+            Effect.map((done) => ({ arrived, evidence: wire.evidence(), inTime: Option.isSome(done) })),
+          ),
+        (wire) => Effect.sync(() => wire.dispose()),
+      )
+    const first = yield* present(Request.nothing(), deadlineMillis)
+    const { head: refusal, body: words } = first.arrived
+    const isAskedAgain =
+      credential.dpopKey !== undefined &&
+      refusal !== undefined &&
+      wantsNonce(refusal.status, refusal.contentType, words)
+    // Within the same deadline: by then others take it that nothing is under way any more.
+    const left = sentAt + deadlineMillis - (yield* Clock.currentTimeMillis)
+    const { arrived, evidence, inTime } = isAskedAgain && left > 0 ? yield* present(Request.nothing(), left) : first
 
     const at = yield* Clock.currentTimeMillis
     const { body, handedOver, head, tooLong } = arrived

@@ -10,7 +10,7 @@ import { builtIn } from "../provider/builtIn.ts"
 import { classify, retryAt } from "../provider/classify.ts"
 import * as ProviderProfile from "../provider/ProviderProfile.ts"
 import { withoutSecrets } from "../provider/scrub.ts"
-import * as Request from "./request.ts"
+import { formEncoded } from "./clientAuth.ts"
 import type { Outcome } from "./TokenEndpoint.ts"
 
 /** Everything that goes out with a request and must not come back in a message. */
@@ -18,7 +18,7 @@ const secretsOf = ({ client, tokens }: Credential): ReadonlyArray<string> => {
   const held = [tokens.accessToken, tokens.refreshToken, client.clientSecret].flatMap((secret) =>
     secret === undefined ? [] : [Redacted.value(secret)],
   )
-  const basic = client.clientSecret && [client.clientId, Redacted.value(client.clientSecret)].map(Request.formEncoded)
+  const basic = client.clientSecret && [client.clientId, Redacted.value(client.clientSecret)].map(formEncoded)
   return basic === undefined ? held : [...held, basic.join(":")]
 }
 

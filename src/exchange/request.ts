@@ -2,14 +2,14 @@
  * Sends one refresh request (RFC 6749 §6) and collects whatever comes back, bit by bit, so that an answer that breaks
  * off or runs out of time can still be judged by what arrived.
  */
-import * as Redacted from "effect/Redacted"
-import type { ClientAuth } from "oauth4webapi"
-import type { Answer, Credential } from "../lifecycle/Credential.ts"
+import type { CustomFetchOptions } from "oauth4webapi"
+import type { Answer, Credential, Mint } from "../lifecycle/Credential.ts"
 import { type ProviderProfile, refreshParams } from "../provider/ProviderProfile.ts"
+import { clientAuth } from "./clientAuth.ts"
+import { handleOf } from "./dpop.ts"
+import { jwtBearer } from "./identityAssertion.ts"
+import { userAgent } from "./userAgent.ts"
 import type { FetchFunction } from "./Fetch.ts"
-
-/** A test compares it with package.json. */
-export const userAgent = "tokenkeep/0.1.0"
 
 const longestBodyBytes = 1_048_576
 
@@ -34,21 +34,6 @@ export const nothing = (): Arrived => ({
   tooLong: false,
   failure: undefined,
 })
-
-/** RFC 6749 §2.3.1. Only what a form must escape is escaped, because many servers compare without decoding. */
-export const formEncoded = (text: string): string => new URLSearchParams([["", text]]).toString().slice(1)
-
-const authentication = ({ authMethod, clientSecret }: Credential["client"]): ClientAuth => {
-  const secret = clientSecret === undefined ? "" : Redacted.value(clientSecret)
-  return (_server, client, body, headers) => {
-    if (authMethod === "client_secret_basic") {
-      headers.set("authorization", `Basic ${btoa(`${formEncoded(client.client_id)}:${formEncoded(secret)}`)}`)
-      return
-    }
-    body.set("client_id", client.client_id)
-    if (authMethod === "client_secret_post" && secret !== "") body.set("client_secret", secret)
-  }
-}
 
 const readBody = async (response: Response, arrived: Arrived): Promise<void> => {
   if (response.body === null) return
@@ -81,16 +66,29 @@ const headOf = ({ headers, status }: Response): Head => {
 }
 
 /** The form that oauth4webapi writes, as the JSON object that some servers want in its place. */
-const inJson = (init: RequestInit): RequestInit => {
+export const inJson = (init: RequestInit): RequestInit => {
   const headers = new Headers(init.headers)
   headers.set("content-type", "application/json")
   const body = JSON.stringify(Object.fromEntries(init.body as URLSearchParams))
   return { ...init, headers: Object.fromEntries(headers), body }
 }
 
+/** What a client asks for in its own name, beside the token itself. */
+export const mintParams = (
+  { sendResource }: Pick<ProviderProfile, "sendResource">,
+  resource: string | undefined,
+  { scope }: Mint,
+): Record<string, string> => ({
+  ...(sendResource && resource !== undefined && { resource }),
+  ...(scope !== undefined && { scope }),
+})
+
 export interface Options {
   readonly credential: Credential
-  readonly refreshToken: string
+  /** Absent where the credential mints. */
+  readonly refreshToken: string | undefined
+  /** The identity provider's word, for a credential that is minted by one. */
+  readonly assertion: string | undefined
   readonly profile: ProviderProfile
   /** Told the names of the request's parameters when it leaves. */
   readonly sent: (parameters: ReadonlyArray<string>) => void
@@ -105,28 +103,46 @@ export const send = async (options: Options, arrived: Arrived): Promise<void> =>
   try {
     // Loaded by the first exchange: a process that finds a valid token never needs it.
     const oauth = await import("oauth4webapi")
-    const response = await oauth.refreshTokenGrantRequest(
-      { issuer: credential.issuer ?? credential.tokenEndpoint, token_endpoint: credential.tokenEndpoint },
-      { client_id: credential.client.clientId },
-      authentication(credential.client),
-      options.refreshToken,
-      {
-        [oauth.customFetch]: (url, init) => {
-          signal.throwIfAborted()
-          arrived.handedOver = true
-          options.sent([...new URLSearchParams(init.body).keys()])
-          const request = options.profile.requestBody === "json" ? inJson(init) : init
-          return options.fetch(url, { ...request, signal })
-        },
-        // Whoever calls has made sure that `http:` means loopback.
-        [oauth.allowInsecureRequests]: true,
-        headers: { "user-agent": userAgent, connection: "close" },
-        additionalParameters: refreshParams(options.profile, {
-          resource: credential.resource,
-          scope: credential.tokens.scope,
-        }),
+    const { mint, resource, tokens } = credential
+    const server = { issuer: credential.issuer ?? credential.tokenEndpoint, token_endpoint: credential.tokenEndpoint }
+    const client = { client_id: credential.client.clientId }
+    const auth = clientAuth(credential.client)
+    const proof = credential.dpopKey && { DPoP: await handleOf(credential.dpopKey) }
+    const transport = {
+      ...proof,
+      [oauth.customFetch]: (url: string, init: CustomFetchOptions<"POST", URLSearchParams>) => {
+        signal.throwIfAborted()
+        arrived.handedOver = true
+        options.sent([...new URLSearchParams(init.body).keys()])
+        const request = options.profile.requestBody === "json" ? inJson(init) : init
+        return options.fetch(url, { ...request, signal })
       },
-    )
+      // Whoever calls has made sure that `http:` means loopback.
+      [oauth.allowInsecureRequests]: true,
+      headers: { "user-agent": userAgent, connection: "close" },
+    } as const
+    const response =
+      mint === undefined
+        ? await oauth.refreshTokenGrantRequest(server, client, auth, options.refreshToken ?? "", {
+            ...transport,
+            additionalParameters: refreshParams(options.profile, { resource, scope: tokens.scope }),
+          })
+        : options.assertion === undefined
+          ? await oauth.clientCredentialsGrantRequest(
+              server,
+              client,
+              auth,
+              mintParams(options.profile, resource, mint),
+              transport,
+            )
+          : await oauth.genericTokenEndpointRequest(
+              server,
+              client,
+              auth,
+              jwtBearer,
+              { ...mintParams(options.profile, resource, mint), assertion: options.assertion },
+              transport,
+            )
     arrived.head = headOf(response)
     await readBody(response, arrived)
   } catch (error) {

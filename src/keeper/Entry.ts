@@ -23,14 +23,16 @@ export interface Cell {
   readonly tokenType: string
   readonly scope: string | undefined
   readonly resource: string | undefined
+  readonly dpopKey: Redacted.Redacted | undefined
   readonly view: View
 }
 
-export const cellOf = ({ resource, tokens }: Credential, view: View): Cell => ({
+export const cellOf = ({ dpopKey, resource, tokens }: Credential, view: View): Cell => ({
   token: Redacted.value(tokens.accessToken),
   tokenType: tokens.tokenType,
   scope: tokens.scope,
   resource,
+  dpopKey,
   view,
 })
 
@@ -45,6 +47,7 @@ export const accessOf = (cell: Cell, note: string | undefined): Access => ({
   generation: cell.view.generation,
   scope: cell.scope,
   resource: cell.resource,
+  dpopKey: cell.tokenType === "DPoP" ? cell.dpopKey : undefined,
   note,
 })
 
@@ -66,6 +69,8 @@ export interface Entry extends Sleeper {
   cell: Cell | undefined
   /** The store has been read, and it has this name. */
   known: boolean
+  /** It came by a sign-in, which can be repeated. */
+  signedIn: boolean
   flight: Flight | undefined
   /** The record as it was last seen, while an answer is written down in it that nobody has acted on. */
   kept: Credential | undefined
@@ -90,6 +95,7 @@ export const make = (name: string, background: boolean): Entry => ({
   state: initial(background),
   cell: undefined,
   known: false,
+  signedIn: false,
   flight: undefined,
   kept: undefined,
   verdict: undefined,

@@ -22,6 +22,8 @@ export interface Access {
   readonly scope: string | undefined
   /** RFC 8707: the resource the token is for, when the credential is bound to one. */
   readonly resource: string | undefined
+  /** The key that the token is bound to (RFC 9449): each request needs a proof made with it. Absent for bearer tokens. */
+  readonly dpopKey: Redacted.Redacted | undefined
   /** Why this is not a fresh one although one was wanted, in one sentence for a person; absent when all is well. */
   readonly note: string | undefined
 }

@@ -15,6 +15,7 @@ import type { View } from "../lifecycle/View.ts"
 import type { Profiles } from "../provider/Profiles.ts"
 import type { CredentialStore, StoreUnavailable, Swapped } from "../store/CredentialStore.ts"
 import { cellOf, type Entry, type Landed } from "./Entry.ts"
+import type { TokenError } from "./errors.ts"
 import * as Recorder from "./recorder.ts"
 import * as Wording from "./wording.ts"
 
@@ -29,6 +30,8 @@ export interface Surroundings {
   /** Who we are, as a ticket's holder. */
   readonly holder: () => Holder
   readonly exchangeDeadlineMillis: number
+  /** Another credential with tokens that work, from which one may be minted. */
+  readonly parentOf: (name: string) => Effect.Effect<Credential, TokenError>
   readonly view: (credential: Credential, entry?: Entry) => View
   readonly dispatch: (entry: Entry, event: Event) => Effect.Effect<void>
   /** The store has nothing under this name any more. */
@@ -36,7 +39,8 @@ export interface Surroundings {
 }
 
 export const make = (surroundings: Surroundings) => {
-  const { clock, dispatch, endpoint, exchangeDeadlineMillis, forget, holder, profiles, store, view } = surroundings
+  const { clock, dispatch, endpoint, exchangeDeadlineMillis, forget, holder, parentOf, profiles, store, view } =
+    surroundings
   const now = () => clock.currentTimeMillisUnsafe()
   let tickets = 0
 
@@ -44,6 +48,7 @@ export const make = (surroundings: Surroundings) => {
     // A read that was overtaken by a newer one must not bring the older token back (I2).
     if (entry.known && credential.generation < entry.state.context.view.generation) return
     entry.known = true
+    entry.signedIn = credential.signedIn !== undefined
     entry.verdict = credential.verdict
     entry.kept = credential.ticket?.answer && credential
     if (credential.pause) entry.trouble = credential.pause.cause
@@ -123,6 +128,7 @@ export const make = (surroundings: Surroundings) => {
   const exchange = Effect.fnUntraced(function* (entry: Entry, { forced }: ParamsOf<"exchange">) {
     const { credential } = entry.flight!
     const outcome = yield* endpoint.exchange(credential, exchangeDeadlineMillis, {
+      parent: parentOf,
       sent: (parameters) => void (entry.parameters = parameters),
       answered: (answer) => journal(entry, credential, answer),
     })

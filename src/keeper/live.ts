@@ -191,7 +191,8 @@ export const make = Effect.fnUntraced(function* (
         return Effect.sync(() =>
           settle(entry, () => {
             const since = entry.verdict?.at ?? Math.min(now(), entry.state.context.view.usableUntil)
-            return Effect.fail(Wording.signInRequired(entry.name, command.params.reason, since, entry.verdict))
+            const { name, signedIn, verdict } = entry
+            return Effect.fail(Wording.signInRequired(name, command.params.reason, since, verdict, signedIn))
           }),
         )
       case "postpone":
@@ -213,6 +214,7 @@ export const make = Effect.fnUntraced(function* (
     clock,
     holder,
     exchangeDeadlineMillis,
+    parentOf: (name) => Effect.andThen(handle(name).access(), readable(name)),
     view,
     dispatch,
     forget,
@@ -345,6 +347,11 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 
+  const readable = (name: string) =>
+    Effect.flatMap(store.read(name), (credential) =>
+      credential === undefined ? Effect.fail(Wording.notFound(name)) : Effect.succeed(credential),
+    )
+
   const statusOf = (credential: Credential): Status => Standing.statusOf(credential, view(credential), now())
 
   return Keeper.of({
@@ -356,10 +363,7 @@ export const make = Effect.fnUntraced(function* (
       if (entry !== undefined) yield* errands.look(entry)
       return stored!
     }),
-    status: (name) =>
-      Effect.flatMap(store.read(name), (credential) =>
-        credential === undefined ? Effect.fail(Wording.notFound(name)) : Effect.succeed(statusOf(credential)),
-      ),
+    status: (name) => Effect.map(readable(name), statusOf),
     history: store.history,
     list: Effect.map(store.list, (credentials) => credentials.map(statusOf)),
     remove: Effect.fnUntraced(function* (name) {

@@ -32,11 +32,13 @@ export const wouldBeTurnedAway = (state: State): boolean => {
 const troubled: ReadonlySet<string | undefined> = new Set(["pausing", "doubting", "unrecorded"])
 
 /** Why a caller gets an older token than it should by now, or how long there will be one at all. */
-export const noteOf = ({ name, state, storeTrouble, trouble, verdict }: Entry): string | undefined => {
+export const noteOf = ({ name, signedIn, state, storeTrouble, trouble, verdict }: Entry): string | undefined => {
   const { view } = state.context
   const [top, detail] = stateOf(state)
   if (detail === "holding" && storeTrouble) return Wording.unstoredNote(name, storeTrouble)
-  if (detail === "ending") return Wording.endingNote(name, verdict?.reason ?? "noRefreshToken", view.usableUntil)
+  if (detail === "ending") {
+    return Wording.endingNote(name, verdict?.reason ?? "noRefreshToken", view.usableUntil, signedIn)
+  }
   const cause = storeTrouble?.message ?? trouble
   const isStale = top !== "valid" && (troubled.has(detail) || view.failures > 0)
   return isStale && cause !== undefined ? Wording.staleNote(name, cause, view.usableUntil) : undefined
@@ -62,6 +64,6 @@ export const statusOf = (credential: Credential, view: View, now: number): Statu
     state: [top, detail],
     usable: usable(state.context, now),
     refreshAt: !isOver && Number.isFinite(view.refreshAt) ? view.refreshAt : undefined,
-    advice: isOver ? Wording.signInAdvice(credential.name) : undefined,
+    advice: isOver ? Wording.signInAdvice(credential.name, credential.signedIn !== undefined) : undefined,
   }
 }

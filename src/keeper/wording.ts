@@ -22,23 +22,26 @@ const instant = (at: number): string => DateTime.formatIso(DateTime.makeUnsafe(a
 
 export const deadWords = (reason: DeadReason): string => reasons[reason]
 
-export const signInAdvice = (name: string): string => `tokenkeep import FILE --name ${name}`
+/** The command that brings it back: the way it came here. `signedIn`: by a sign-in, which can be repeated by its name. */
+export const signInAdvice = (name: string, signedIn: boolean): string =>
+  signedIn ? `tokenkeep login ${name}` : `tokenkeep import FILE --name ${name}`
 
 export const signInRequired = (
   name: string,
   reason: DeadReason,
   since: number,
   verdict: Verdict | undefined,
+  signedIn: boolean,
 ): SignInRequired =>
   new SignInRequired({
     credential: name,
     reason,
     since,
-    advice: signInAdvice(name),
+    advice: signInAdvice(name, signedIn),
     message:
       `${name}: a person must sign in again: ${reasons[reason]}` +
       `${verdict?.code === undefined ? "" : ` (${verdict.code})`}, since ${instant(since)}` +
-      `${verdict?.by === undefined ? "" : `, found by ${verdict.by}`}. Next: ${signInAdvice(name)}`,
+      `${verdict?.by === undefined ? "" : `, found by ${verdict.by}`}. Next: ${signInAdvice(name, signedIn)}`,
   })
 
 /** Why nobody asks for another token yet: the newest one was minted a moment ago. */
@@ -58,7 +61,7 @@ export const temporarilyUnavailable = (
 export const notFound = (name: string): CredentialNotFound =>
   new CredentialNotFound({
     credential: name,
-    message: `${name}: no such credential. See what there is: tokenkeep list. Bring it in: ${signInAdvice(name)}`,
+    message: `${name}: no such credential. See what there is: tokenkeep list. Bring it in: ${signInAdvice(name, true)}, or ${signInAdvice(name, false)}`,
   })
 
 /** Said by a process that was not there when it happened. */
@@ -69,9 +72,9 @@ export const vanishedTrouble = ({ holder, issuedAt }: Ticket): string =>
 export const staleNote = (name: string, trouble: string, usableUntil: number): string =>
   `${name}: ${trouble}; serving the token at hand${Number.isFinite(usableUntil) ? `, good until ${instant(usableUntil)}` : ""}`
 
-export const endingNote = (name: string, reason: DeadReason, usableUntil: number): string =>
+export const endingNote = (name: string, reason: DeadReason, usableUntil: number, signedIn: boolean): string =>
   `${name}: the token at hand works${Number.isFinite(usableUntil) ? ` until ${instant(usableUntil)}` : ""}, ` +
-  `but no other will follow: ${reasons[reason]}. Next: ${signInAdvice(name)}`
+  `but no other will follow: ${reasons[reason]}. Next: ${signInAdvice(name, signedIn)}`
 
 export const unstoredNote = (name: string, trouble: StoreUnavailable): string =>
   `${name}: the new token is only in this process's memory, because the store does not take it: ${trouble.message}`

@@ -117,6 +117,7 @@ const put = (current: Credential | undefined, newest: number, document: Omit<Cre
 /** What RFC 6749 lets a server leave out stays as it was: the refresh token (§6) and an unchanged scope (§5.1). */
 const succeeding = (old: Tokens, next: Tokens): Tokens => ({
   ...(old.refreshToken && { refreshToken: old.refreshToken }),
+  ...(old.idToken && { idToken: old.idToken }),
   ...(old.scope !== undefined && { scope: old.scope }),
   ...next,
 })

@@ -53,14 +53,18 @@ const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
 export const Client = Schema.Struct({
   clientId: Schema.NonEmptyString,
   clientSecret: Schema.optionalKey(Secret),
+  /** The private key of `private_key_jwt` (RFC 7523 §2.2), as a JWK with `alg` and perhaps `kid`. */
+  clientKey: Schema.optionalKey(Secret),
   /** RFC 7591 §2 `token_endpoint_auth_method`. */
-  authMethod: Schema.Literals(["none", "client_secret_basic", "client_secret_post"]),
+  authMethod: Schema.Literals(["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]),
 })
 
 /** The tokens of one generation. Instants in epoch milliseconds. */
 export const Tokens = Schema.Struct({
   accessToken: Secret,
   refreshToken: Schema.optionalKey(Secret),
+  /** OpenID Connect: who signed in. Another server may take it as a proof of that (`IdentityAssertion`). */
+  idToken: Schema.optionalKey(Secret),
   tokenType: Schema.NonEmptyString,
   scope: Schema.optionalKey(Schema.String),
   expiry: Expiry,
@@ -140,6 +144,43 @@ export const Verdict = Schema.Struct({
 })
 export type Verdict = typeof Verdict.Type
 
+/**
+ * Where the client asks in its own name (RFC 6749 §4.4), there is no refresh token: another access token is minted by the
+ * same request as the first. That can be repeated as often as is needed, so the reuse class is `notRotating`.
+ */
+const ClientCredentials = Schema.TaggedStruct("ClientCredentials", { scope: Schema.optionalKey(Schema.String) })
+
+/** By the word of an identity provider (RFC 8693 and RFC 7523), where the credential `parent` is signed in. */
+const IdentityAssertion = Schema.TaggedStruct("IdentityAssertion", {
+  parent: Schema.NonEmptyString,
+  /** The issuer that the assertion is for. */
+  audience: Schema.NonEmptyString,
+  scope: Schema.optionalKey(Schema.String),
+})
+export type IdentityAssertion = typeof IdentityAssertion.Type
+
+export const Mint = Schema.Union([ClientCredentials, IdentityAssertion])
+export type Mint = typeof Mint.Type
+
+/** How a person signed in, so that the same can be asked for again. What is absent was not named then. */
+export const SignedIn = Schema.Struct({
+  way: Schema.Literals(["browser", "device", "clientCredentials", "identityAssertion"]),
+  /** The MCP server or API that the sign-in was for; its metadata names the issuer. */
+  mcp: Schema.optionalKey(Schema.String),
+  /** The endpoints were named by a person, because the server has no metadata. */
+  authorizationEndpoint: Schema.optionalKey(Schema.String),
+  deviceAuthorizationEndpoint: Schema.optionalKey(Schema.String),
+  revocationEndpoint: Schema.optionalKey(Schema.String),
+  hasMetadata: Schema.Boolean,
+  /** The scopes that were asked for. What was granted stands with the tokens. */
+  scopes: Schema.Array(Schema.String),
+  authorizeParams: Schema.Record(Schema.String, Schema.String),
+  redirectUri: Schema.optionalKey(Schema.String),
+  /** Where the client comes from: given by a person, a metadata document, or registered for this sign-in (RFC 7591). */
+  client: Schema.Literals(["given", "document", "registered"]),
+})
+export type SignedIn = typeof SignedIn.Type
+
 export const Credential = Schema.Struct({
   name: Schema.NonEmptyString,
   generation: Schema.Int,
@@ -149,6 +190,10 @@ export const Credential = Schema.Struct({
   resource: Schema.optionalKey(Schema.String),
   client: Client,
   tokens: Tokens,
+  /** The private key that the tokens are bound to (RFC 9449), as a JWK; absent where they are bearer tokens. */
+  dpopKey: Schema.optionalKey(Secret),
+  /** Absent: another access token comes by the refresh token. */
+  mint: Schema.optionalKey(Mint),
   reuse: Schema.Struct({ class: ReuseClass, graceMillis: Schema.Finite }),
   ticket: Schema.optionalKey(Ticket),
   pause: Schema.optionalKey(Pause),
@@ -165,6 +210,8 @@ export const Credential = Schema.Struct({
    * must not put a refresh token back that has been used since.
    */
   seed: Schema.optionalKey(Schema.String),
+  /** Absent where the grant was imported. */
+  signedIn: Schema.optionalKey(SignedIn),
   /** How many forced refreshes in a row led here; paces a resource server that refuses every token it is shown. */
   forced: Schema.Int,
 })

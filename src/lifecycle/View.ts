@@ -53,7 +53,7 @@ export interface Sighting {
 
 /** The view of `credential` on a host with this `jitter` in [0, 1); the sighting is asked for when there is a ticket. */
 export const viewOf = (credential: Credential, jitter: number, sight: (ticket: Ticket) => Sighting): View => {
-  const { ticket, tokens } = credential
+  const { mint, ticket, tokens } = credential
   const sighting = ticket && sight(ticket)
   return {
     generation: credential.generation,
@@ -62,7 +62,7 @@ export const viewOf = (credential: Credential, jitter: number, sight: (ticket: T
     refreshAt: refreshAt(tokens, jitter),
     expiresAt: tokens.expiry._tag === "Known" ? tokens.expiry.at : Infinity,
     longestMinValidity: effectiveMinValidity(tokens, Infinity),
-    canRefresh: tokens.refreshToken !== undefined,
+    canRefresh: tokens.refreshToken !== undefined || mint !== undefined,
     verdict: credential.verdict?.reason,
     ticket: ticket &&
       sighting && {

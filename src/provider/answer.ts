@@ -39,6 +39,7 @@ const member = (fields: Fields, name: keyof typeof names): unknown =>
 export interface Grant {
   readonly accessToken: string
   readonly refreshToken: string | undefined
+  readonly idToken: string | undefined
   readonly tokenType: string | undefined
   readonly expiresIn: unknown
   readonly refreshIn: unknown
@@ -59,6 +60,7 @@ const grantIn = (fields: unknown): Grant | undefined => {
   return {
     accessToken,
     refreshToken: refreshTokenOf(fields),
+    idToken: text(fields["id_token"]),
     tokenType: text(member(fields, "tokenType")),
     expiresIn: member(fields, "expiresIn"),
     refreshIn: member(fields, "refreshIn"),

@@ -129,6 +129,7 @@ const tokensOf = (
 ): Tokens => ({
   accessToken: Redacted.make(grant.accessToken),
   ...(grant.refreshToken !== undefined && { refreshToken: Redacted.make(grant.refreshToken) }),
+  ...(grant.idToken !== undefined && { idToken: Redacted.make(grant.idToken) }),
   tokenType: scheme,
   ...(grant.scope !== undefined && { scope: grant.scope }),
   expiry: expiryOf(grant, profile, now, offsetMillis),

@@ -8,7 +8,7 @@ import * as Fs from "node:fs"
 import * as Https from "node:https"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
-import { userAgent } from "../../src/exchange/request.ts"
+import { userAgent } from "../../src/exchange/userAgent.ts"
 import type { Outcome } from "../../src/exchange/TokenEndpoint.ts"
 import { selfSigned } from "../../src/testing/certificate.ts"
 import {

@@ -40,7 +40,8 @@ export const list = Command.make("list", { json: jsonFlag }, (flags) =>
   Effect.gen(function* () {
     const found = yield* (yield* Keeper).list
     if (flags.json) return yield* result(JSON.stringify(found.map(json), null, 2))
-    if (found.length === 0) return yield* advise("nothing is kept yet. Next: tokenkeep import FILE --name NAME")
+    if (found.length === 0)
+      return yield* advise("nothing is kept yet. Next: tokenkeep login NAME, or tokenkeep import FILE --name NAME")
     const now = yield* Clock.currentTimeMillis
     const rows = found.map((status) => {
       const at = expiresAt(status)

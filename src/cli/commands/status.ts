@@ -25,7 +25,8 @@ export const status = Command.make(
         const documents = found.map(Describe.json)
         return yield* result(JSON.stringify(Option.isSome(name) ? documents[0] : documents, null, 2))
       }
-      if (found.length === 0) return yield* advise("nothing is kept yet. Next: tokenkeep import FILE --name NAME")
+      if (found.length === 0)
+        return yield* advise("nothing is kept yet. Next: tokenkeep login NAME, or tokenkeep import FILE --name NAME")
       yield* result(found.map((each) => Describe.lines(each, now).join("\n")).join("\n\n"))
     }).pipe(withKeeper()),
 ).pipe(
