@@ -8,20 +8,22 @@ import type { Credential, ReuseClass } from "../lifecycle/Credential.ts"
 import { forgivesReuse } from "../lifecycle/Credential.ts"
 import type { Process } from "./Simulation.ts"
 
-export type Invariant =
-  | "I1 presented at most once"
-  | "I2 generations grow"
-  | "I3 nothing older replaces"
-  | "I4 what was granted is stored"
-  | "I5 no error while a token works"
-  | "I6 one forced refresh"
-  | "I7 dead costs nothing"
-  | "I8 no false death"
-  | "I9 every waiter ends"
-  | "I10 no secret"
-  | "no refresh without need"
-  | "the token works"
-  | "the session is kept"
+export const invariants = [
+  "I1 presented at most once",
+  "I2 generations grow",
+  "I3 nothing older replaces",
+  "I4 what was granted is stored",
+  "I5 no error while a token works",
+  "I6 one forced refresh",
+  "I7 dead costs nothing",
+  "I8 no false death",
+  "I9 every waiter ends",
+  "I10 no secret",
+  "no refresh without need",
+  "the token works",
+  "the session is kept",
+] as const
+export type Invariant = (typeof invariants)[number]
 
 export interface Violation {
   readonly invariant: Invariant

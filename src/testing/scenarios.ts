@@ -3,6 +3,8 @@
  * minutes; `deep` is what `npm run explore:deep` adds.
  */
 import { ReuseClass } from "../lifecycle/Credential.ts"
+import { invariants } from "./Monitor.ts"
+import { bodies, type ExpiresIn, expiresInSpellings } from "./Policy.ts"
 import { alike, type Fault, type Scenario, scenario } from "./Scenario.ts"
 import { deadSpellingNames, profileOnly } from "./spellings.ts"
 
@@ -159,7 +161,43 @@ const answers: ReadonlyArray<Scenario> = deadSpellingNames.map((dead) => {
   })
 })
 
-export const scenarios: ReadonlyArray<Scenario> = [...races, ...circumstances, ...answers]
+/** A token with no known end is used until a resource server refuses it: here nobody does, so that one rule is off. */
+const butForItsEnd = invariants.filter((name) => name !== "the token works")
+
+const tellsItsEnd: ReadonlySet<ExpiresIn> = new Set(["seconds", "string", "milliseconds"])
+
+/** Every way to grant: odd lifetimes, and answers in other shapes than RFC 6749 has them. */
+const grants: ReadonlyArray<Scenario> = [
+  ...expiresInSpellings
+    .filter((spelling) => spelling !== "seconds")
+    .map((expiresIn) =>
+      scenario({
+        name: `lifetime/${expiresIn}`,
+        about: `a lifetime, spelled or left out: ${expiresIn}`,
+        processes: alike(2, "token"),
+        server: { reuse: "strict", expiresIn },
+        faults: network,
+        restart: 1,
+        bounds: { faults: 1, stalls: 0 },
+        ...(!tellsItsEnd.has(expiresIn) && { watched: butForItsEnd }),
+      }),
+    ),
+  ...bodies
+    .filter((body) => body !== "json")
+    .map((body) =>
+      scenario({
+        name: `granted/${body}`,
+        about: `tokens granted in another shape: ${body}`,
+        processes: alike(2, "token"),
+        server: { reuse: "strict", body },
+        faults: network,
+        restart: 1,
+        bounds: { faults: 1, stalls: 0 },
+      }),
+    ),
+]
+
+export const scenarios: ReadonlyArray<Scenario> = [...races, ...circumstances, ...grants, ...answers]
 
 /** Larger bounds, for which continuous integration has no time: `npm run explore:deep`. */
 export const deep: ReadonlyArray<Scenario> = [
