@@ -34,8 +34,8 @@ export interface World {
   /** A command to its end. */
   readonly run: (args: ReadonlyArray<string>, input?: string) => Effect.Effect<Finished>
   readonly start: (args: ReadonlyArray<string>, input?: string) => Effect.Effect<Running, never, Scope.Scope>
-  /** `example.mjs` to its end. */
-  readonly example: (input: object) => Effect.Effect<Finished>
+  /** A program beside this file, to its end. */
+  readonly program: (file: string, args?: ReadonlyArray<string>, input?: string) => Effect.Effect<Finished>
   /** A process that says this on stderr. */
   readonly print: (text: string) => Effect.Effect<Finished>
   /** A program that uses the library, once it is ready. */
@@ -61,8 +61,8 @@ export const processes = <A, E>(
         start,
         worker,
         run: (args, input) => toItsEnd(start(args, input)),
-        example: (input) =>
-          toItsEnd(program(Path.join(import.meta.dirname, "example.mjs"), "the example", [], JSON.stringify(input))),
+        program: (file, args, input) =>
+          toItsEnd(program(Path.join(import.meta.dirname, file), "a program", args, input)),
         print: (text) => {
           const script = `process.stderr.write(${JSON.stringify(text)})`
           return toItsEnd(program("-e", "a program", [script]))
