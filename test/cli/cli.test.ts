@@ -396,7 +396,9 @@ describe("status and list", () => {
     const { code, stderr, stdout } = await run(["list"])
     assert.strictEqual(code, 0)
     assert.strictEqual(stdout, "")
-    assert.include(stderr, "nothing is kept yet")
+    assert.include(stderr, `nothing is kept in ${home} yet`)
+    // Nor is it made one.
+    assert.isFalse(fs.existsSync(home))
     assert.strictEqual((await run(["list", "--json"])).stdout, "[]\n")
     assert.strictEqual((await run(["status", "nobody", "--json"])).code, 2)
   })
