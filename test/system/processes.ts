@@ -38,6 +38,8 @@ export interface Finished {
 
 export interface Running {
   readonly pid: number
+  /** It has said something on stderr. */
+  readonly told: () => boolean
   readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
   readonly finished: Effect.Effect<Finished>
 }
@@ -141,6 +143,7 @@ export const make = ({ folder, home, prefix = [], secrets }: Place) => {
     })
     const running: Running = {
       pid: child.pid!,
+      told: () => toldAfter !== undefined,
       kill: (signal) => Effect.sync(() => void child.kill(signal)),
       finished: Deferred.await(ended),
     }

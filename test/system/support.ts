@@ -46,12 +46,13 @@ export interface World {
 export const processes = <A, E>(
   secrets: Secrets,
   use: (world: World) => Effect.Effect<A, E, Scope.Scope>,
+  place: Partial<Processes.Place> = {},
 ): Effect.Effect<A, E> =>
   Effect.scoped(
     Effect.gen(function* () {
       const folder = temporaryFolder("system")
-      const home = Path.join(folder, "home")
-      const { outputs, program, start, worker } = Processes.make({ folder, home, secrets })
+      const { home = Path.join(folder, "home"), prefix } = place
+      const { outputs, program, start, worker } = Processes.make({ folder, home, secrets, prefix })
       const toItsEnd = (starting: Effect.Effect<Processes.Running, never, Scope.Scope>) =>
         Effect.scoped(Effect.flatMap(starting, ({ finished }) => finished))
       yield* Effect.addFinalizer(() => Effect.sync(() => register(secrets.everywhere())))
@@ -93,27 +94,35 @@ const clientSecret = `secret-client a:b c%+/&${Crypto.randomBytes(9).toString("b
 export const simulated = <A, E>(
   use: (world: SimulatedWorld) => Effect.Effect<A, E, Scope.Scope>,
   options: Omit<ListenOptions, "clients" | "secretPrefix"> = {},
+  place?: Partial<Processes.Place>,
 ): Effect.Effect<A, E> => {
   const prefix = `simulated-${Crypto.randomBytes(12).toString("hex")}-`
   const secrets: Secrets = {
     everywhere: () => [prefix, clientSecret],
     inResults: () => [`${prefix}rt-`, clientSecret],
   }
-  return processes(secrets, (world) =>
-    Effect.gen(function* () {
-      const at = yield* Effect.orDie(
-        listen({ ...options, clients: [{ clientId: "client", clientSecret }], secretPrefix: prefix }),
-      )
-      const bringIn = Effect.fnUntraced(function* (name: string, leftMillis: number, grantOptions: GrantOptions = {}) {
-        const lifetime = grantOptions.policy?.accessLifetimeMillis ?? hour
-        const grant = at.server.grant({ scope: "a b", ...grantOptions }, Date.now() - lifetime + leftMillis)
-        const document = grantDocument(grant, { issuer: at.url, tokenEndpoint: at.tokenEndpoint })
-        const { code, stderr } = yield* world.run(["import", "-", "--name", name], JSON.stringify(document))
-        assert.strictEqual(code, 0, stderr)
-        return grant
-      })
-      return yield* use({ ...world, ...at, bringIn, presentations: () => at.server.presentations() })
-    }),
+  return processes(
+    secrets,
+    (world) =>
+      Effect.gen(function* () {
+        const at = yield* Effect.orDie(
+          listen({ ...options, clients: [{ clientId: "client", clientSecret }], secretPrefix: prefix }),
+        )
+        const bringIn = Effect.fnUntraced(function* (
+          name: string,
+          leftMillis: number,
+          grantOptions: GrantOptions = {},
+        ) {
+          const lifetime = grantOptions.policy?.accessLifetimeMillis ?? hour
+          const grant = at.server.grant({ scope: "a b", ...grantOptions }, Date.now() - lifetime + leftMillis)
+          const document = grantDocument(grant, { issuer: at.url, tokenEndpoint: at.tokenEndpoint })
+          const { code, stderr } = yield* world.run(["import", "-", "--name", name], JSON.stringify(document))
+          assert.strictEqual(code, 0, stderr)
+          return grant
+        })
+        return yield* use({ ...world, ...at, bringIn, presentations: () => at.server.presentations() })
+      }),
+    place,
   )
 }
 
