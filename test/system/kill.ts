@@ -17,8 +17,10 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
+import * as Os from "node:os"
 import * as Path from "node:path"
 import * as GrantDocument from "../../src/interop/GrantDocument.ts"
+import type { Line } from "../../src/lifecycle/History.ts"
 import { type Credential, ReuseClass, type Ticket } from "../../src/lifecycle/Credential.ts"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import { grantDocument } from "../../src/testing/grantDocument.ts"
@@ -61,7 +63,7 @@ export interface Round extends Plan {
   readonly lost: boolean
   /** The server rotated for the victim, and the answer is nowhere: nobody could have saved it on a server that forgives nothing. */
   readonly answerLost: boolean
-  /** The verdict says what it was. */
+  /** The verdict says what it was, and the history who lost it and who found out, where and when. */
   readonly diagnosed: boolean
   /** The refresh token was presented again although whoever presented it first was alive, or a third time. */
   readonly hammered: boolean
@@ -146,6 +148,13 @@ const ofCommand = ({ code, millis, result, stderr }: Processes.Finished): Told =
     code === 0 ? undefined : stderr.includes("the answer to a refresh was lost") ? "lostInRotation" : `exit ${code}`,
   millis,
 })
+
+/** The history names the one who died with the answer, and the one whom the server told that it was too late. */
+const tellsWho = (history: ReadonlyArray<Line>, victim: number): boolean => {
+  const isBy = ({ at, by, host }: Line) => by.endsWith(`(pid ${victim})`) && host === Os.hostname() && at > 0
+  const denied = history.find(({ event }) => event === "Denied")
+  return history.some(isBy) && denied !== undefined && !isBy(denied) && denied.code === "invalid_grant"
+}
 
 /** Carries out the rounds, and answers with what came of each. */
 export const rounds = Effect.fnUntraced(function* (options: Options) {
@@ -237,6 +246,7 @@ export const rounds = Effect.fnUntraced(function* (options: Options) {
     yield* Queue.offer(survivors, { bystander, next })
 
     const found = (yield* Effect.orDie(store.read(name)))!
+    const history = yield* Effect.orDie(store.history(name))
     const shown = presentations()
     const { honoured } = server.inspect(refreshTokenOf(found), Date.now())
     const lost = found.verdict !== undefined || !honoured
@@ -254,7 +264,7 @@ export const rounds = Effect.fnUntraced(function* (options: Options) {
       stage,
       lost,
       answerLost: stage === "before the answer was written" && shown[0]?.granted !== undefined,
-      diagnosed: found.verdict?.reason === "lostInRotation",
+      diagnosed: found.verdict?.reason === "lostInRotation" && tellsWho(history, victim.pid),
       hammered: shown.length > 2 || (shown.length === 2 && (shown[1]!.at < killedAt || !byVictim)),
       waited: Math.max(...tells.map(({ millis }) => millis)),
       complaints,
