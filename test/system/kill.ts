@@ -203,7 +203,7 @@ export const rounds = Effect.fnUntraced(function* (options: Options) {
 
   const timed = Effect.fnUntraced(function* (program: Processes.Worker, name: string) {
     const began = performance.now()
-    const answer = yield* program.ask({ wish: "token", name })
+    const answer = yield* program.ask({ wish: "token", names: [name] })
     return ofAnswer(answer, performance.now() - began)
   })
 
@@ -217,8 +217,8 @@ export const rounds = Effect.fnUntraced(function* (options: Options) {
     const program = isCommand ? undefined : yield* Queue.take(victims)
     let began = performance.now()
     const victim: Processes.Running = program ?? (yield* start(["token", name]))
-    if (program) yield* program.wish({ wish: "token", name })
-    if (plan.bystander) yield* bystander.wish({ wish: "token", name })
+    if (program) yield* program.wish({ wish: "token", names: [name] })
+    if (plan.bystander) yield* bystander.wish({ wish: "token", names: [name] })
     if (plan.anchor === "arrival") {
       const limit = performance.now() + 2_000
       while (presentations().length === 0 && performance.now() < limit) yield* Effect.sleep(1)

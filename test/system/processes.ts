@@ -57,8 +57,9 @@ export interface Answer {
 }
 
 interface Common {
-  /** Of the credential, where it is another than the worker was started with. */
-  readonly name?: string
+  /** Of the credentials, where they are others than the one the worker was started with. */
+  readonly names?: ReadonlyArray<string>
+  /** For each of them. */
   readonly times?: number
 }
 

@@ -3,7 +3,7 @@
  *
  *     node worker.mjs NAME [OPTIONS]
  *
- * It prints "ready", and then takes a wish a line, in JSON, for the credential NAME or another that it names, and answers
+ * It prints "ready", and then takes a wish a line, in JSON, for the credential NAME or others that it names, and answers
  * each with a line: how often it got which token, and what it was told instead. Tokens leave it as fingerprints only. When its input ends it does nothing more, and does
  * not close what it has opened.
  */
@@ -52,9 +52,11 @@ const told = ({ advice, message, name, reason, retryAt, _tag }) => ({
   retryAt,
 })
 
-const carryOut = async ({ times = 1, wish, name = started, ...parameters }) => {
-  const credential = keeper.credential(name)
-  const calls = Array.from({ length: times }, async () => wishes[wish](credential, parameters))
+const carryOut = async ({ times = 1, wish, names = [started], ...parameters }) => {
+  const calls = names.flatMap((name) => {
+    const credential = keeper.credential(name)
+    return Array.from({ length: times }, async () => wishes[wish](credential, parameters))
+  })
   const settled = await Promise.allSettled(calls)
   const got = {}
   for (const { status, value } of settled) if (status === "fulfilled") got[value] = (got[value] ?? 0) + 1
