@@ -1,7 +1,7 @@
 /**
  * `npm run kill -- --rounds 1000`: `kill -9` at random moments of a refresh, in real processes against every class of
  * server, and what it cost. Fails when a login is lost that need not have been, when somebody waits for more than two
- * seconds, or when a refresh token is presented again while its holder lives. `--seed N --rounds 1` is one of them again.
+ * seconds (a busy machine is given a little more), or when a refresh token is presented again while its holder lives. `--seed N --rounds 1` is one of them again.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"

@@ -4,8 +4,6 @@ import * as Effect from "effect/Effect"
 import { temporaryFolder } from "../run.ts"
 import * as Kill from "./kill.ts"
 
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
-
 describe("kill -9 at random moments of a refresh", () => {
   it.live(
     "costs a login only where the answer of a server was lost that forgives nothing, and nobody waits",
@@ -13,9 +11,7 @@ describe("kill -9 at random moments of a refresh", () => {
       Effect.gen(function* () {
         const folder = temporaryFolder("kill")
         const { leaking, rounds } = yield* Kill.rounds({ rounds: 102, seed: 1, folder, parallel: 4 })
-        // A process that has to start on a busy machine takes its time, and that is no wait of ours.
-        const slowness = 5 * median(rounds.map(({ waited }) => waited))
-        assert.deepStrictEqual(Kill.wrong(rounds, Kill.longestWaitMillis + slowness), [])
+        assert.deepStrictEqual(Kill.wrong(rounds), [])
         assert.deepStrictEqual(leaking, [])
         // Or they were killed at the wrong moments.
         const at = (stage: (typeof Kill.stages)[number]) => rounds.filter((round) => round.stage === stage).length
@@ -51,7 +47,7 @@ describe("kill -9 at random moments of a refresh", () => {
       [{ ...lost, answerLost: false }, "although no answer was"],
       [{ ...lost, diagnosed: false }, "nobody says so"],
       [{ ...good, hammered: true }, "presented again"],
-      [{ ...good, waited: 2_001 }, "waited for 2001 ms"],
+      [{ ...good, waited: 5_000 }, "waited for 5000 ms"],
       [{ ...good, complaints: ["was told: exit 1"] }, "was told: exit 1"],
     ]
     for (const [round, found] of bad) {

@@ -17,7 +17,7 @@ const [started, options = "{}"] = process.argv.slice(2)
 const fingerprint = (token) => createHash("sha256").update(token).digest("hex").slice(0, 12)
 const print = (value) => writeSync(1, `${JSON.stringify(value)}\n`)
 
-const { keepers = 1, ...rest } = JSON.parse(options)
+const { keepers = 1, end, ...rest } = JSON.parse(options)
 const keeper = await openKeeper(rest)
 for (let more = keepers - 1; more > 0; more--) await openKeeper(rest)
 const last = new Map()
@@ -62,6 +62,19 @@ const carryOut = async ({ times = 1, wish, names = [started], ...parameters }) =
   for (const { status, value } of settled) if (status === "fulfilled") got[value] = (got[value] ?? 0) + 1
   return { got, errors: settled.filter(({ status }) => status === "rejected").map(({ reason }) => told(reason)) }
 }
+
+/** How it ends on SIGUSR2: in the middle of whatever it does. */
+const ends = {
+  exit: () => process.exit(7),
+  close: async () => {
+    await keeper.close()
+    process.exit(7)
+  },
+  throw: () => {
+    throw new Error("as planned")
+  },
+}
+if (end) process.on("SIGUSR2", ends[end])
 
 print("ready")
 for await (const line of createInterface({ input: process.stdin })) print(await carryOut(JSON.parse(line)))
