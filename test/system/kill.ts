@@ -54,7 +54,7 @@ export const stages = [
   "before the answer was written",
   "before the commit",
   "after the commit",
-  "another refreshed",
+  "while another refreshed",
 ] as const
 type Stage = (typeof stages)[number]
 
@@ -106,7 +106,7 @@ const firstHolder = ({ first, holder }: Ticket): number => (first?.holder ?? hol
 const stageOf = (credential: Credential, pid: number, sent: boolean, repeated: boolean): Stage => {
   if (repeated) return "before the answer was written"
   const { generation, ticket } = credential
-  if (ticket !== undefined && firstHolder(ticket) !== pid) return "another refreshed"
+  if (ticket !== undefined && firstHolder(ticket) !== pid) return "while another refreshed"
   if (generation > 1) return "after the commit"
   if (ticket === undefined) return "before the ticket"
   if (ticket.attempt === 1 && ticket.answer !== undefined) return "before the commit"
@@ -323,7 +323,7 @@ export const table = (done: ReadonlyArray<Round>): string => {
   const head = [
     "class",
     "rounds",
-    ...stages.map((stage) => (stage.startsWith("another") ? stage : `killed ${stage}`)),
+    ...stages.map((stage) => `killed ${stage}`),
     "logins lost",
     "diagnosed as a lost answer",
     "presented while the holder lived",
