@@ -57,6 +57,7 @@ describe("a run of the tests is searched for secrets", () => {
     const making = files.filter(
       (file) => /\.m?ts$/.test(file) && /mkdtemp/.test(Fs.readFileSync(Path.join(import.meta.dirname, file), "utf8")),
     )
-    assert.sameMembers(making, ["run.ts", "run.test.ts"])
+    // What a browser writes into its profile is its own affair.
+    assert.sameMembers(making, ["run.ts", "run.test.ts", Path.join("signin", "chromium.ts")])
   })
 })
