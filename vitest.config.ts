@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: "test/run.ts",
     pool: "forks",
     maxWorkers: 2,
     // Generous, because a test that starts processes shares its two cores with other tests; a hang still ends the run.

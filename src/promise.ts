@@ -19,6 +19,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -90,6 +91,9 @@ const quietClock = Layer.effect(
   ),
 )
 
+/** What has to be said when nobody asks any more, as on the way out, is no result of the program. */
+const toStderr = Layer.succeed(Logger.LogToStderr, true)
+
 /** Holds the process while `promise` is pending, and no longer. */
 const held = async <A>(promise: Promise<A>): Promise<A> => {
   // @effect-diagnostics-next-line globalTimers:off -- nothing is timed: the handle alone keeps the event loop open
@@ -108,7 +112,7 @@ export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeep
     Live.layer(options).pipe(
       Layer.provide([Sqlite.layer({ home }), Http.layer]),
       Layer.provide(ProfileFiles.layer({ home })),
-      Layer.provide(quietClock),
+      Layer.provide([quietClock, toStderr]),
     ),
   )
   const run = <A, E>(effect: Effect.Effect<A, E, Keeper>) => held(runtime.runPromise(effect))

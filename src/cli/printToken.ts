@@ -33,4 +33,4 @@ export const printToken = (request: FullTokenRequest): Effect.Effect<void, Comma
     // At once, and not when the Keeper is closed: whoever waits for the token need not wait for anything else.
     yield* Effect.sync(() => write(1, format({ ...access, token: Redacted.value(access.token) }, request.format)))
     if (access.note !== undefined) yield* advise(access.note)
-  }).pipe(withKeeper({ callerDeadlineMillis: request.timeoutMillis }))
+  }).pipe(withKeeper({ reading: true, callerDeadlineMillis: request.timeoutMillis }))

@@ -253,8 +253,10 @@ export const make = Effect.fnUntraced(function* (
         yield* dispatch(entry, { type: "Woke", now: now() })
       }
     }
-    for (const entry of holding()) {
-      if (entry.storeTrouble) yield* Effect.logError(Wording.unstoredNote(entry.name, entry.storeTrouble))
+    for (const { flight, name, storeTrouble } of entries.values()) {
+      // Whether it waits for another try or one is just being made.
+      const isUnstored = flight?.successor !== undefined
+      if (isUnstored && storeTrouble) yield* Effect.logError(Wording.unstoredNote(name, storeTrouble))
     }
   })
 

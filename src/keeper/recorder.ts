@@ -43,8 +43,8 @@ export const by = ({ label, pid }: Holder): string => `${label} (pid ${pid})`
 /** Notes one step, where it says anything. */
 export const note = (entry: Entry, holder: Holder, before: State, event: Event, after: State): void => {
   const [from, to] = [nameOf(before), nameOf(after)]
-  // The first look at a stored credential changes what a process knows, and nothing about the credential.
-  const isFirstLook = before.context.view.generation === 0
+  // The first look at a stored credential changes what a process knows, and nothing about the credential, unless it acts.
+  const isFirstLook = before.context.view.generation === 0 && !Standing.isBusy(after)
   if (isFirstLook || (from === to && !notable.has(event.type))) return
   const { asker, parameters, trouble, verdict } = entry
   const isOutcome = outcomes.has(event.type)

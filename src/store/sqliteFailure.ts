@@ -166,8 +166,6 @@ const sqliteReasons: { readonly [code: number]: Reason } = {
   26: "corrupt",
   // SQLITE_IOERR_SHORT_READ
   522: "corrupt",
-  // SQLITE_IOERR_WRITE: SQLite says FULL for ENOSPC alone; EDQUOT and EFBIG arrive here.
-  778: "full",
   // SQLITE_READONLY_DBMOVED
   1032: "missing",
   // SQLITE_IOERR_SHMSIZE
@@ -201,13 +199,25 @@ const whyNotOpened = (file: string): Reason => {
     : "readOnly"
 }
 
+/** SQLITE_IOERR_WRITE: SQLite says FULL for ENOSPC alone; EDQUOT and EFBIG arrive here, and EROFS and EPERM too. */
+const whyNotWritten = (file: string): Reason =>
+  [file, `${file}-wal`].every((place) => !fs.existsSync(place) || accessible(place, fs.constants.W_OK))
+    ? "full"
+    : "readOnly"
+
+const reasonOf = (file: string, errcode: number): Reason => {
+  const primary = errcode & 0xff
+  if (primary === 14) return whyNotOpened(file)
+  if (errcode === 778) return whyNotWritten(file)
+  return sqliteReasons[errcode] ?? sqliteReasons[primary] ?? "other"
+}
+
 /** The typed form of anything that was thrown while `file` was in use. */
 export const explain = (file: string, cause: unknown): StoreUnavailable => {
   if (cause instanceof StoreUnavailable) return cause
   const { code, errcode } = cause as { readonly code?: unknown; readonly errcode?: unknown }
   if (typeof errcode === "number") {
-    const primary = errcode & 0xff
-    const reason = primary === 14 ? whyNotOpened(file) : (sqliteReasons[errcode] ?? sqliteReasons[primary] ?? "other")
+    const reason = reasonOf(file, errcode)
     return unavailable(reason, file, messages[reason](file, `${(cause as Error).message}, SQLite ${errcode}`))
   }
   if (typeof code === "string") {

@@ -2,10 +2,10 @@
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
+import { temporaryFolder } from "../run.ts"
 import * as AuthorizationServer from "./authorizationServer.ts"
 
 const built = path.join(import.meta.dirname, "../../dist/cli")
@@ -21,14 +21,13 @@ let home: string
 let server: AuthorizationServer.AuthorizationServer
 
 beforeEach(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-cli-"))
+  folder = temporaryFolder("cli")
   home = path.join(folder, "home")
   server = await AuthorizationServer.start()
 })
 
 afterEach(async () => {
   await server.close()
-  fs.rmSync(folder, { recursive: true, force: true })
 })
 
 const launch = (args: ReadonlyArray<string>, { entry = path.join(built, "tokenkeep.cjs"), input = "" } = {}) => {
@@ -131,7 +130,8 @@ describe("help", () => {
 
 describe("import", () => {
   it("from a file, and again: what was replaced is told by its fingerprint", async () => {
-    const file = path.join(folder, "grant.json")
+    const file = path.join(folder, "given", "grant.json")
+    fs.mkdirSync(path.dirname(file))
     fs.writeFileSync(file, JSON.stringify(grant(3600)))
     const first = await run(["import", file, "--name", "github"])
     assert.strictEqual(first.code, 0, first.stderr)
@@ -396,7 +396,9 @@ describe("status and list", () => {
     const { code, stderr, stdout } = await run(["list"])
     assert.strictEqual(code, 0)
     assert.strictEqual(stdout, "")
-    assert.include(stderr, "nothing is kept yet")
+    assert.include(stderr, `nothing is kept in ${home} yet`)
+    // Nor is it made one.
+    assert.isFalse(fs.existsSync(home))
     assert.strictEqual((await run(["list", "--json"])).stdout, "[]\n")
     assert.strictEqual((await run(["status", "nobody", "--json"])).code, 2)
   })

@@ -3,16 +3,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
+import { temporaryFolder } from "../run.ts"
 import { browser, listen } from "../signin/oidcProvider.ts"
 
 const entry = path.join(import.meta.dirname, "../../dist/cli/tokenkeep.cjs")
 
-const folder = Effect.acquireRelease(
-  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-login-"))),
-  (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true })),
-)
+const folder = Effect.sync(() => temporaryFolder("login"))
 
 interface Process {
   /** What `pattern` matches on stderr, as soon as it does. */

@@ -181,6 +181,19 @@ describe("sent, and no usable answer", () => {
     }),
   )
 
+  it.live("reset in the middle of the request", () =>
+    Effect.gen(function* () {
+      // More than fits into the buffers between the two: the rest is still on this side when the connection breaks.
+      const refreshToken = Redacted.make(`${secrets.refreshToken}-${"x".repeat(16 * 1_048_576)}`)
+      const server = yield* tcp((socket) => void socket.once("data", () => socket.resetAndDestroy()))
+      const held = credential(server.url)
+      const outcome = yield* exchange({ ...held, tokens: { ...held.tokens, refreshToken } }, { deadlineMillis: 15_000 })
+      const closed = `127.0.0.1:${server.port} closed the connection before it answered`
+      assert.deepStrictEqual(told(outcome), ["Ambiguous", closed])
+      assert.strictEqual(server.connections(), 1)
+    }),
+  )
+
   it.live("closed in the middle of the headers", () =>
     Effect.gen(function* () {
       const server = yield* reader((socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-ty"))
@@ -258,6 +271,7 @@ describe("sent, and no usable answer", () => {
     ["200 HTML", "200 OK", ["content-type: text/html"], "<html>sign in to the WiFi</html>"],
     ["200 truncated", "200 OK", json, grantBody.slice(0, -1)],
     ["200 empty", "200 OK", json, ""],
+    ["200 without an access token", "200 OK", json, JSON.stringify({ token_type: "Bearer", expires_in: 3600 })],
     ["502 HTML", "502 Bad Gateway", ["content-type: text/html"], "<html>502</html>"],
     ["504", "504 Gateway Timeout", [], ""],
     ["10 MiB under a 200", "200 OK", json, `${" ".repeat(10 * 1_048_576)}${grantBody}`],
@@ -331,6 +345,31 @@ describe("answered", () => {
     }),
   )
 
+  it.live("granted, though it comes a byte at a time", () =>
+    Effect.gen(function* () {
+      const server = yield* reader((socket) => {
+        const bytes = [...Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${grantBody.length}\r\n\r\n${grantBody}`)]
+        const timer = setInterval(() => {
+          const byte = bytes.shift()
+          if (byte === undefined) clearInterval(timer)
+          else socket.write(Buffer.of(byte))
+        }, 1)
+        socket.once("close", () => clearInterval(timer))
+      })
+      assert.isTrue(isGranted(yield* exchange(credential(server.url))))
+    }),
+  )
+
+  it.live("granted, with the refresh token that was presented", () =>
+    Effect.gen(function* () {
+      const body = JSON.stringify({ ...JSON.parse(grantBody), refresh_token: secrets.refreshToken })
+      const server = yield* answering("200 OK", json, body)
+      const outcome = yield* exchange(credential(server.url))
+      const { refreshToken } = outcome._tag === "Rotated" ? outcome.tokens : {}
+      assert.isTrue(refreshToken !== undefined && Redacted.value(refreshToken) === secrets.refreshToken)
+    }),
+  )
+
   it.live("granted, though the connection never ends", () =>
     Effect.gen(function* () {
       const server = yield* reader((socket) => void socket.write(`HTTP/1.1 200 OK\r\n\r\n${grantBody}`))
@@ -348,6 +387,15 @@ describe("answered", () => {
       const outcome = yield* exchange(credential(server.url))
       assert.deepStrictEqual(outcome._tag === "Rejected" && outcome.dead, { reason: "rejected", code: "invalid_grant" })
       assert.strictEqual(told(outcome)[1], 'the server answered 403 invalid_grant: "Unknown token <redacted>"')
+    }),
+  )
+
+  it.live("refused for good by an error under a 200", () =>
+    Effect.gen(function* () {
+      const body = JSON.stringify({ error: "invalid_grant", error_description: `No ${secrets.refreshToken} here` })
+      const server = yield* answering("200 OK", json, body)
+      const outcome = yield* exchange(credential(server.url))
+      assert.deepStrictEqual(outcome._tag === "Rejected" && outcome.dead, { reason: "rejected", code: "invalid_grant" })
     }),
   )
 

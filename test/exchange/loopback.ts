@@ -13,13 +13,16 @@ import { type Outcome, TokenEndpoint } from "../../src/exchange/TokenEndpoint.ts
 import type { Credential } from "../../src/lifecycle/Credential.ts"
 
 export const secrets = {
-  accessToken: "at-Qm3vX9kLwZ7pRtYb",
-  refreshToken: "rt-8dKf2LmNq5Vx0WsJ",
+  accessToken: "secret-access-Qm3vX9kLwZ7pRtYb",
+  refreshToken: "secret-refresh-8dKf2LmNq5Vx0WsJ",
   clientSecret: "cs a:b c%+é/Hn4Tz",
 }
 
 /** What a server must grant so that the grep finds it, should it leak. */
-export const granted = { accessToken: "at-GRANTED-5gHj7Kl1", refreshToken: "rt-GRANTED-9zXc3Vb6" }
+export const granted = {
+  accessToken: "secret-access-GRANTED-5gHj7Kl1",
+  refreshToken: "secret-refresh-GRANTED-9zXc3Vb6",
+}
 
 export const grantBody = JSON.stringify({
   access_token: granted.accessToken,

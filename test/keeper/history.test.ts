@@ -69,6 +69,28 @@ describe("the history", () => {
     }),
   )
 
+  it.effect("has the claim of a program that refreshes as soon as it sees the credential, too", () =>
+    Effect.gen(function* () {
+      const world = makeWorld()
+      yield* (yield* world.open("a", command)).put(world.grant())
+      yield* TestClock.adjust(2 * hour)
+      world.script.push("hang")
+      const keeper = yield* world.open("b", { background: true, label: "service" })
+      const fiber = yield* Effect.forkChild(keeper.credential("github").access())
+      yield* settle
+      const lines = yield* keeper.history("github")
+      assert.deepStrictEqual(
+        lines.map(({ by, event, to }) => [by, event, to]),
+        [
+          ["job (pid 1)", "GrantStored", undefined],
+          ["service (pid 1)", "Looked", "refreshing.claiming"],
+        ],
+      )
+      yield* Fiber.interrupt(fiber)
+      yield* TestClock.adjust(60_000)
+    }),
+  )
+
   it.effect("names the server's code of a death, and a lost answer", () =>
     Effect.gen(function* () {
       const world = makeWorld()

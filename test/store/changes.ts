@@ -7,8 +7,8 @@ import * as Credential from "../../src/lifecycle/Credential.ts"
 type Put = Extract<Change.Change, { _tag: "Put" }>
 
 const tokens = (serial: number): Credential.Tokens => ({
-  accessToken: Redacted.make(`access-${serial}`),
-  refreshToken: Redacted.make(`refresh-${serial}`),
+  accessToken: Redacted.make(`secret-access-${serial}`),
+  refreshToken: Redacted.make(`secret-refresh-${serial}`),
   tokenType: "Bearer",
   scope: "a b",
   expiry: { _tag: "Known", at: 1_800_000_000_000 + serial, lifetimeMillis: 3_600_000 },
@@ -22,7 +22,7 @@ export const put = (name: string, serial = 0): Put => ({
     provider: "generic",
     issuer: "https://as.example",
     tokenEndpoint: "https://as.example/token",
-    client: { clientId: "abc", clientSecret: Redacted.make("client-secret"), authMethod: "client_secret_basic" },
+    client: { clientId: "abc", clientSecret: Redacted.make("secret-client"), authMethod: "client_secret_basic" },
     tokens: tokens(serial),
     reuse: { class: "strict", graceMillis: 0 },
     forced: 0,

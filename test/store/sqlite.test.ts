@@ -21,7 +21,7 @@ suite(
   ),
 )
 
-const secrets = ["access-0", "refresh-0", "client-secret"]
+const secrets = ["secret-access-0", "refresh-0", "client-secret"]
 
 /** Every failure says what happened where, and what to run next, and no secret. */
 const told = (
@@ -141,7 +141,7 @@ describe("sqlite: files", () => {
       const row = database.prepare("SELECT record FROM credentials WHERE name = ?").get("a")
       const record = JSON.parse(String(row?.["record"]))
       assert.strictEqual(record.generation, 1)
-      assert.isTrue(record.tokens.accessToken === "access-0")
+      assert.isTrue(record.tokens.accessToken === "secret-access-0")
     }),
   )
 
@@ -275,7 +275,7 @@ describe("sqlite: what it refuses", () => {
       const store = yield* Sqlite.make({ home })
       yield* store.compareAndSwap("b", put("b"))
       const spoiled = [
-        `'{"name":"a","tokens":{"accessToken":"access-0"'`,
+        `'{"name":"a","tokens":{"accessToken":"secret-access-0"'`,
         `json_remove(record, '$.client')`,
         `json_set(record, '$.generation', 9)`,
         `''`,

@@ -6,26 +6,20 @@ import type * as Scope from "effect/Scope"
 import * as childProcess from "node:child_process"
 import * as crypto from "node:crypto"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as readline from "node:readline"
 import { fileURLToPath } from "node:url"
+import { temporaryFolder } from "../run.ts"
 
 /** The path of a folder that does not exist yet, in one that everybody may pass through. */
-export const freshHome: Effect.Effect<string, never, Scope.Scope> = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-store-"))),
-    (folder) =>
-      Effect.sync(() => {
-        // A test may have made it read-only.
-        if (fs.existsSync(path.join(folder, "home"))) fs.chmodSync(path.join(folder, "home"), 0o700)
-        fs.rmSync(folder, { recursive: true, force: true })
-      }),
-  ),
-  (folder) => {
+export const freshHome: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => {
+    const folder = temporaryFolder("store")
     fs.chmodSync(folder, 0o755)
     return path.join(folder, "home")
-  },
+  }),
+  // A test may have made it read-only.
+  (home) => Effect.sync(() => fs.existsSync(home) && fs.chmodSync(home, 0o700)),
 )
 
 export const fileOf = (home: string): string => path.join(home, "keep.db")

@@ -12,13 +12,14 @@ describe("tokenkeep/promise", () => {
     simulated((world) =>
       Effect.gen(function* () {
         const grant = world.server.grant({ resource: world.resourceUrl }, Date.now())
-        const finished = yield* world.example({
+        const input = {
           control: `${world.url}${paths.control}`,
           document: grantDocument(grant, { issuer: world.url, tokenEndpoint: world.tokenEndpoint }),
           // The default would be TOKENKEEP_HOME.
           home: Path.join(world.folder, "another"),
           url: world.resourceUrl,
-        })
+        }
+        const finished = yield* world.program("example.mjs", [], JSON.stringify(input))
         assertEnded(finished, 0)
         assert.strictEqual(finished.stderr, "")
         const first = fingerprint(grant.accessToken)

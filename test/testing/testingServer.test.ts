@@ -3,9 +3,9 @@ import * as Result from "effect/Result"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as Https from "node:https"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as GrantDocument from "../../src/interop/GrantDocument.ts"
+import { temporaryFolder } from "../run.ts"
 
 /** The command alone, as a process, whether or not the built program knows it already. */
 const program = `
@@ -23,12 +23,11 @@ let folder: string
 const children: Array<ChildProcess> = []
 
 beforeEach(() => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-testing-"))
+  folder = temporaryFolder("testing")
 })
 
 afterEach(() => {
   for (const child of children.splice(0)) child.kill("SIGKILL")
-  fs.rmSync(folder, { recursive: true, force: true })
 })
 
 const launch = (...args: ReadonlyArray<string>) => {

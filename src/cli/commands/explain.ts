@@ -8,7 +8,7 @@ import type { Line } from "../../lifecycle/History.ts"
 import { Keeper } from "../../keeper/Keeper.ts"
 import * as Describe from "../describe.ts"
 import * as Explain from "../explain.ts"
-import { withKeeper } from "../keeper.ts"
+import { tellObstacle, withKeeper } from "../keeper.ts"
 import { jsonFlag, nameArgument, paragraphs } from "../params.ts"
 import { result } from "../terminal.ts"
 
@@ -57,7 +57,7 @@ export const explain = Command.make(
             : Describe.outlook(status, now).map((line) => `  ${line}`)),
         ].join("\n"),
       )
-    }).pipe(withKeeper())
+    }).pipe(Effect.tap(tellObstacle), withKeeper({ reading: true }))
   }),
 ).pipe(
   Command.withShortDescription("Tell what happened to a credential, and why"),

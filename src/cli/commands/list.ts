@@ -6,7 +6,7 @@ import { Keeper } from "../../keeper/Keeper.ts"
 import type { Status } from "../../keeper/Keeper.ts"
 import { timestamp } from "../../interop/timestamp.ts"
 import * as Describe from "../describe.ts"
-import { withKeeper } from "../keeper.ts"
+import { nothingKept, tellObstacle, withKeeper } from "../keeper.ts"
 import { jsonFlag } from "../params.ts"
 import { advise, result } from "../terminal.ts"
 import { when } from "../times.ts"
@@ -41,7 +41,7 @@ export const list = Command.make("list", { json: jsonFlag }, (flags) =>
     const found = yield* (yield* Keeper).list
     if (flags.json) return yield* result(JSON.stringify(found.map(json), null, 2))
     if (found.length === 0)
-      return yield* advise("nothing is kept yet. Next: tokenkeep login NAME, or tokenkeep import FILE --name NAME")
+      return yield* advise(`${nothingKept()}. Next: tokenkeep login NAME, or tokenkeep import FILE --name NAME`)
     const now = yield* Clock.currentTimeMillis
     const rows = found.map((status) => {
       const at = expiresAt(status)
@@ -54,7 +54,7 @@ export const list = Command.make("list", { json: jsonFlag }, (flags) =>
       ]
     })
     yield* result(table(rows))
-  }).pipe(withKeeper()),
+  }).pipe(Effect.tap(tellObstacle), withKeeper({ reading: true })),
 ).pipe(
   Command.withAlias("ls"),
   Command.withShortDescription("List what is kept"),

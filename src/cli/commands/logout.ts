@@ -37,7 +37,7 @@ export const logout = Command.make(
       yield* result(`${flags.name} is forgotten on this machine`)
       if (!flags.revoke)
         yield* advise(`the grant lives on at the server: --revoke ends it there too, or ${atTheServer}`)
-    }).pipe(withKeeper()),
+    }).pipe(withKeeper({ reading: true })),
 ).pipe(
   Command.withShortDescription("Forget a credential on this machine"),
   Command.withDescription(

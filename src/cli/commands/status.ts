@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Keeper } from "../../keeper/Keeper.ts"
 import * as Describe from "../describe.ts"
-import { withKeeper } from "../keeper.ts"
+import { nothingKept, tellObstacle, withKeeper } from "../keeper.ts"
 import { jsonFlag, nameArgument, paragraphs } from "../params.ts"
 import { advise, result } from "../terminal.ts"
 
@@ -26,9 +26,9 @@ export const status = Command.make(
         return yield* result(JSON.stringify(Option.isSome(name) ? documents[0] : documents, null, 2))
       }
       if (found.length === 0)
-        return yield* advise("nothing is kept yet. Next: tokenkeep login NAME, or tokenkeep import FILE --name NAME")
+        return yield* advise(`${nothingKept()}. Next: tokenkeep login NAME, or tokenkeep import FILE --name NAME`)
       yield* result(found.map((each) => Describe.lines(each, now).join("\n")).join("\n\n"))
-    }).pipe(withKeeper()),
+    }).pipe(Effect.tap(tellObstacle), withKeeper({ reading: true })),
 ).pipe(
   Command.withShortDescription("Show where a credential stands"),
   Command.withDescription(
