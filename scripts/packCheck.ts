@@ -80,6 +80,29 @@ export const force = (credential: PromiseCredential) => credential.refused()
 export const services = [Keeper.Keeper, KeeperLive.layer] as const
 `
 
+/** The interface of `@napi-rs/keyring`, over a file: a machine that builds packages has no keyring, or a locked one. */
+const keyring = `const fs = require("node:fs")
+const file = ${JSON.stringify(path.join(work, "keyring.json"))}
+const read = () => (fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, "utf8")) : {})
+exports.Entry = class {
+  constructor(service, account) {
+    this.name = service + " " + account
+  }
+  getPassword() {
+    return read()[this.name] ?? null
+  }
+  setPassword(password) {
+    fs.writeFileSync(file, JSON.stringify({ ...read(), [this.name]: password }), { mode: 0o600 })
+  }
+}
+`
+
+const isInClear = (): boolean =>
+  fs
+    .readdirSync(env.TOKENKEEP_HOME)
+    .filter((name) => name.startsWith("keep.db"))
+    .some((name) => fs.readFileSync(path.join(env.TOKENKEEP_HOME, name)).includes(token))
+
 const compilerOptions = (resolution: "nodenext" | "bundler") => ({
   module: resolution === "nodenext" ? "nodenext" : "esnext",
   moduleResolution: resolution,
@@ -121,6 +144,18 @@ try {
   step("tokenkeep/promise", () => {
     write("script.mjs", script)
     expect("stdout", run("node", ["script.mjs"]), `${token} ${token} ${token}\n`)
+  })
+  step("tokenkeep seal, with the optional package for keyrings", () => {
+    const folder = path.join(project, "node_modules/@napi-rs/keyring")
+    fs.mkdirSync(folder, { recursive: true })
+    fs.writeFileSync(path.join(folder, "package.json"), JSON.stringify({ name: "@napi-rs/keyring", main: "index.js" }))
+    fs.writeFileSync(path.join(folder, "index.js"), keyring)
+    run("npx", ["tokenkeep", "seal"])
+    if (isInClear()) throw new Error("a token stands in the sealed store")
+    expect("stdout", run("npx", ["tokenkeep", "token", "shell"]), `${token}\n`)
+    expect("stdout", run("node", ["script.mjs"]), `${token} ${token} ${token}\n`)
+    run("npx", ["tokenkeep", "unseal"])
+    if (!isInClear()) throw new Error("the store is still sealed")
   })
   for (const resolution of ["nodenext", "bundler"] as const) {
     step(`types with ${resolution}`, () => {
