@@ -3,7 +3,7 @@ import * as GrantDocument from "../interop/GrantDocument.ts"
 import { timestamp } from "../interop/timestamp.ts"
 import type { Status } from "../keeper/Keeper.ts"
 import type { Mint } from "../lifecycle/Credential.ts"
-import { deadWords, signInAdvice } from "../keeper/wording.ts"
+import { deadWords, lostWords, signInAdvice } from "../keeper/wording.ts"
 import { relative, when } from "./times.ts"
 
 const life = ({ credential: { tokens } }: Status, now: number): string => {
@@ -19,7 +19,7 @@ const isLast = ({ credential: { mint, tokens, verdict } }: Status): boolean =>
 
 /** Why there is no other token without a person. */
 const why = ({ credential: { verdict } }: Status, now: number): string =>
-  `${deadWords(verdict?.reason ?? "noRefreshToken")}${verdict === undefined ? "" : ` (since ${when(verdict.at, now)})`}`
+  `${deadWords(verdict?.reason ?? "noRefreshToken")}${verdict === undefined ? "" : ` (since ${when(verdict.at, now)}${lostWords(verdict)})`}`
 
 const pause = ({ credential }: Status, now: number): string =>
   credential.pause === undefined
@@ -119,7 +119,13 @@ export const json = (status: Status) => {
     refresh_at: isLast(status) ? undefined : timestamp(refreshAt),
     obtained_at: timestamp(credential.tokens.obtainedAt),
     advice: advice(status),
-    verdict: verdict && { reason: verdict.reason, code: verdict.code, at: timestamp(verdict.at), by: verdict.by },
+    verdict: verdict && {
+      reason: verdict.reason,
+      code: verdict.code,
+      at: timestamp(verdict.at),
+      by: verdict.by,
+      lost: verdict.lost && { ...verdict.lost, at: timestamp(verdict.lost.at) },
+    },
     pause: pause && { until: timestamp(pause.until), failures: pause.failures, cause: pause.cause },
     ticket: ticket && {
       attempt: ticket.attempt,

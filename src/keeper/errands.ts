@@ -9,7 +9,7 @@ import * as Random from "effect/Random"
 import { read } from "../exchange/read.ts"
 import type { Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
-import type { Answer, Credential, Holder } from "../lifecycle/Credential.ts"
+import { type Answer, type Credential, type Holder, processOf } from "../lifecycle/Credential.ts"
 import type { Event, ParamsOf } from "../lifecycle/protocol.ts"
 import type { View } from "../lifecycle/View.ts"
 import type { Profiles } from "../provider/Profiles.ts"
@@ -196,7 +196,7 @@ export const make = (surroundings: Surroundings) => {
     record(entry, { _tag: "Doubt", generation, ticketId: entry.flight!.credential.ticket!.id, at: now() })
 
   const condemn = (entry: Entry, { generation, reason, ticketId }: ParamsOf<"condemn">): Effect.Effect<void> => {
-    const verdict = { ...entry.verdict, by: Recorder.by(holder()), at: now(), reason }
+    const verdict = { ...entry.verdict, by: processOf(holder()), at: now(), reason }
     return record(entry, { _tag: "Condemn", generation, verdict, ticketId })
   }
 

@@ -19,7 +19,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
-import type { Credential } from "../lifecycle/Credential.ts"
+import { type Credential, hostOf, processOf } from "../lifecycle/Credential.ts"
 import { jitterOf } from "../lifecycle/freshness.ts"
 import { initial } from "../lifecycle/machine.ts"
 import type { Command, Event } from "../lifecycle/protocol.ts"
@@ -302,8 +302,8 @@ export const make = Effect.fnUntraced(function* (
       ? [
           {
             at: now(),
-            by: Recorder.by(holder()),
-            host: Recorder.hostOf(holder()),
+            by: processOf(holder()),
+            host: hostOf(holder()),
             event,
             generation,
             ...(credential && Recorder.fingerprintsOf(credential)),

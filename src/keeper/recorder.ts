@@ -5,7 +5,7 @@
  * itself. A process that is killed in between takes at most its last lines along, and its ticket tells the rest.
  */
 import * as Redacted from "effect/Redacted"
-import type { Credential, Holder } from "../lifecycle/Credential.ts"
+import { type Credential, type Holder, hostOf, processOf } from "../lifecycle/Credential.ts"
 import { fingerprint } from "../lifecycle/fingerprint.ts"
 import type { Line } from "../lifecycle/History.ts"
 import type { State } from "../lifecycle/machine.ts"
@@ -35,11 +35,6 @@ const tokensOf = ({ cell, flight }: Entry, event: Event) => {
   return cell === undefined ? {} : { access: fingerprint(cell.token) }
 }
 
-/** The name that people know a host by; what follows it tells machines of one name apart. */
-export const hostOf = ({ host }: Holder): string => host.split(" ")[0] ?? ""
-
-export const by = ({ label, pid }: Holder): string => `${label} (pid ${pid})`
-
 /** Notes one step, where it says anything. */
 export const note = (entry: Entry, holder: Holder, before: State, event: Event, after: State): void => {
   const [from, to] = [nameOf(before), nameOf(after)]
@@ -51,7 +46,7 @@ export const note = (entry: Entry, holder: Holder, before: State, event: Event, 
   const cause = isOutcome || event.type === "StoreFailed" ? (entry.storeTrouble?.message ?? trouble) : undefined
   const line: Line = {
     at: event.now,
-    by: by(holder),
+    by: processOf(holder),
     host: hostOf(holder),
     ...(asks.has(event.type) && asker !== undefined && { caller: asker }),
     event: event.type,

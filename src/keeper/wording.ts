@@ -26,6 +26,12 @@ export const deadWords = (reason: DeadReason): string => reasons[reason]
 export const signInAdvice = (name: string, signedIn: boolean): string =>
   signedIn ? `tokenkeep login ${name}` : `tokenkeep import FILE --name ${name}`
 
+/** Whose answer it was that nobody got. */
+export const lostWords = (verdict: Verdict | undefined): string =>
+  verdict?.lost === undefined
+    ? ""
+    : `; lost by ${verdict.lost.by} on ${verdict.lost.host}, which had asked at ${instant(verdict.lost.at)}`
+
 export const signInRequired = (
   name: string,
   reason: DeadReason,
@@ -41,7 +47,7 @@ export const signInRequired = (
     message:
       `${name}: a person must sign in again: ${reasons[reason]}` +
       `${verdict?.code === undefined ? "" : ` (${verdict.code})`}, since ${instant(since)}` +
-      `${verdict?.by === undefined ? "" : `, found by ${verdict.by}`}. Next: ${signInAdvice(name, signedIn)}`,
+      `${verdict?.by === undefined ? "" : `, found by ${verdict.by}`}${lostWords(verdict)}. Next: ${signInAdvice(name, signedIn)}`,
   })
 
 /** Why nobody asks for another token yet: the newest one was minted a moment ago. */

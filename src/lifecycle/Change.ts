@@ -21,7 +21,9 @@ import {
   type Credential,
   encode,
   forgivesReuse,
+  hostOf,
   type Pause,
+  processOf,
   type Ticket,
   type Tokens,
   type Verdict,
@@ -136,11 +138,18 @@ const keptBeside = (current: Credential, seed: string | undefined, tokens: Token
     : undefined
 }
 
+/** A lost rotation is told with who lost it: nobody else can say so once the ticket is gone. */
+const told = (verdict: Verdict, ticket: Ticket | undefined): Verdict => {
+  if (verdict.reason !== "lostInRotation" || ticket === undefined) return verdict
+  const { holder, issuedAt } = ticket.first ?? ticket
+  return { ...verdict, lost: { by: processOf(holder), host: hostOf(holder), at: issuedAt } }
+}
+
 /** A verdict is on one pair of tokens. Where the server gave another, that one is tried before a person is asked. */
 const condemned = (current: Credential, verdict: Verdict): Credential => {
   const [next, ...others] = verdict.reason === "clientRejected" ? [] : (current.alternates ?? [])
   const rest = without(current, "ticket", "pause", "alternates")
-  if (next === undefined) return { ...without(current, "ticket", "pause"), verdict }
+  if (next === undefined) return { ...without(current, "ticket", "pause"), verdict: told(verdict, current.ticket) }
   return {
     ...rest,
     generation: current.generation + 1,

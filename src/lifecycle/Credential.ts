@@ -87,6 +87,12 @@ export const Holder = Schema.Struct({
 })
 export interface Holder extends Schema.Schema.Type<typeof Holder> {}
 
+/** A holder as people find it: the program and its process. */
+export const processOf = ({ label, pid }: Holder): string => `${label} (pid ${pid})`
+
+/** The name that people know its host by; what follows it tells machines of one name apart. */
+export const hostOf = ({ host }: Holder): string => host.split(" ")[0] ?? ""
+
 /**
  * What a token endpoint answered, as it arrived, by the clock of the host that heard it. `cut` says why it ends early. The
  * body holds tokens, so it is a secret like them.
@@ -141,6 +147,8 @@ export const Verdict = Schema.Struct({
   /** The server's own code, such as `invalid_grant`. */
   code: Schema.optionalKey(Schema.String),
   by: Schema.optionalKey(Schema.String),
+  /** Of a rotation whose answer was lost: who had asked, on which host, and when. */
+  lost: Schema.optionalKey(Schema.Struct({ by: Schema.String, host: Schema.String, at: Schema.Finite })),
 })
 export type Verdict = typeof Verdict.Type
 

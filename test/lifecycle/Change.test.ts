@@ -178,7 +178,9 @@ describe("a verdict", () => {
   it("on a lost rotation holds only while the ticket in doubt is open: given back, it proves nothing", () => {
     const lost: Change = { _tag: "Condemn", generation: 1, verdict: { reason: "lostInRotation", at: 0 }, ticketId: "b" }
     const second = apply(apply(credential(), 1, claim("a")), 1, claim("b", 2, "a"))
-    assert.strictEqual(apply(second, 1, lost)?.verdict?.reason, "lostInRotation")
+    const verdict = apply(second, 1, lost)?.verdict
+    assert.deepStrictEqual(verdict?.lost, { by: "test (pid 1)", host: "h", at: 1 })
+    assert.strictEqual(verdict?.reason, "lostInRotation")
     const back = apply(second, 1, { _tag: "Release", generation: 1, ticketId: "b", pause: undefined })
     assert.isUndefined(apply(back, 1, lost))
   })
