@@ -44,7 +44,9 @@ const issuerProblem = ({ discovered }: Login, iss: string | null): string | unde
       ? "the answer does not say which authorization server it is from, as that server's do"
       : undefined
   }
-  return metadata !== undefined && metadata.issuer !== iss ? "the answer is from another authorization server" : undefined
+  return metadata !== undefined && metadata.issuer !== iss
+    ? "the answer is from another authorization server"
+    : undefined
 }
 
 export const make = () => {
@@ -108,7 +110,8 @@ export const make = () => {
     callback: (url: string | URL): { readonly code: string; readonly iss: string | undefined } => {
       const { searchParams } = new URL(url)
       const login = logins.find(({ state }) => state === searchParams.get("state"))
-      if (login === undefined) throw new LoginFailed("The callback does not belong to a login of this program: ignored.")
+      if (login === undefined)
+        throw new LoginFailed("The callback does not belong to a login of this program: ignored.")
       const iss = searchParams.get("iss")
       const problem = issuerProblem(login, iss)
       // RFC 9207: from a server that is not the one asked nothing is shown, its error text included.

@@ -51,24 +51,24 @@ const authMethodOf = (client: ClientInformation, supported: ReadonlyArray<string
   return possible.find((method) => supported.length === 0 || supported.includes(method)) ?? possible.at(-2) ?? "none"
 }
 
-/** The grant in the form that `import` reads. */
+/** The grant in the form that `import` reads, where `null` is absent. */
 const documentOf = (tokens: Tokens, client: ClientInformation, found: DiscoveryState) => {
   const metadata = found.authorizationServerMetadata
   return {
-    issuer: metadata?.issuer ?? tokens.issuer,
+    issuer: metadata?.issuer ?? tokens.issuer ?? null,
     // Servers of MCP 2025-03-26 without metadata have their endpoints at fixed places.
     token_endpoint: metadata?.token_endpoint ?? new URL("/token", found.authorizationServerUrl).href,
-    resource: found.resourceMetadata?.resource,
+    resource: found.resourceMetadata?.resource ?? null,
     client: {
       client_id: client.client_id,
-      client_secret: client.client_secret,
+      client_secret: client.client_secret ?? null,
       token_endpoint_auth_method: authMethodOf(client, metadata?.token_endpoint_auth_methods_supported ?? []),
     },
     tokens: {
       access_token: tokens.access_token,
-      refresh_token: tokens.refresh_token,
+      refresh_token: tokens.refresh_token ?? null,
       token_type: tokens.token_type,
-      scope: tokens.scope,
+      scope: tokens.scope ?? null,
       ...(tokens.expires_in !== undefined && {
         expires_at: Math.floor(Login.now() / 1000) + Math.max(0, Math.floor(tokens.expires_in)),
       }),

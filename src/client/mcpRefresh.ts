@@ -57,7 +57,10 @@ export const answerRefresh = async (
   tokens: () => Promise<Tokens>,
 ): Promise<Response> => {
   if (!form.get("refresh_token")?.startsWith(handleOf(credential.name, 0).slice(0, -1))) {
-    return json(400, { error: "invalid_request", error_description: "The refresh token belongs to another credential." })
+    return json(400, {
+      error: "invalid_request",
+      error_description: "The refresh token belongs to another credential.",
+    })
   }
   try {
     const { issuer: _, ...wire } = await tokens()

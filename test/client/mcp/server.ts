@@ -1,0 +1,82 @@
+/**
+ * The real MCP SDK's server, one tool, behind a bearer check that asks a strict simulated authorization server. Its 401s
+ * can be spread over time, as they are when requests are in different places on their way.
+ */
+import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js"
+import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js"
+import * as Effect from "effect/Effect"
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
+import type { Listening } from "../../../src/testing/http.ts"
+
+export interface Resource {
+  readonly url: string
+  /** The next 401s arrive within so many milliseconds, the first of them at once. */
+  readonly spread: (millis: number) => void
+  /** Turns every GET away, whatever token it carries. */
+  readonly refuseStreams: (refuse: boolean) => void
+  readonly refusals: () => number
+  /** Which bearer tokens were seen anywhere else than at the MCP endpoint. */
+  readonly strayTokens: () => number
+}
+
+const tool = (): McpServer => {
+  const server = new McpServer({ name: "resource", version: "1" })
+  server.registerTool("ping", { description: "answers" }, () => ({ content: [{ type: "text", text: "pong" }] }))
+  return server
+}
+
+const handle = async (request: Http.IncomingMessage, response: Http.ServerResponse): Promise<void> => {
+  const transport = new StreamableHTTPServerTransport({ enableJsonResponse: true })
+  const server = tool()
+  response.on("close", () => void server.close())
+  await server.connect(transport)
+  await transport.handleRequest(request, response)
+}
+
+export const listen = (as: Listening): Effect.Effect<Resource, never, import("effect/Scope").Scope> =>
+  Effect.gen(function* () {
+    const seen = { spread: 0, refusals: 0, strays: 0, refuseStreams: false }
+    const socket = Http.createServer((request, response) => {
+      const [, token] = /^Bearer +(.+)$/.exec(request.headers.authorization ?? "") ?? []
+      const metadata = `http://${request.headers.host}/.well-known/oauth-protected-resource/mcp`
+      if (request.url !== "/mcp") {
+        if (token !== undefined) seen.strays++
+        if (request.url !== "/.well-known/oauth-protected-resource/mcp") return void response.writeHead(404).end()
+        const resource = `http://${request.headers.host}/mcp`
+        response.writeHead(200, { "content-type": "application/json" })
+        return void response.end(JSON.stringify({ resource, authorization_servers: [as.url] }))
+      }
+      const isRefused = seen.refuseStreams && request.method === "GET"
+      if (!isRefused && token !== undefined && as.server.access(token, Date.now()).active) {
+        if (request.method !== "POST") return void response.writeHead(405).end()
+        return void handle(request, response)
+      }
+      // 37 and 61 have no common divisor, so the delays are all different as long as they can be.
+      const delay = seen.spread === 0 ? 0 : ((seen.refusals * 37) % 61) * (seen.spread / 61)
+      seen.refusals++
+      request.resume()
+      setTimeout(() => {
+        response.writeHead(401, { "www-authenticate": `Bearer resource_metadata="${metadata}"` }).end()
+      }, delay)
+    })
+    yield* Effect.addFinalizer(() =>
+      Effect.callback<void>((resume) => {
+        socket.close(() => resume(Effect.void))
+        socket.closeAllConnections()
+      }),
+    )
+    const port = yield* Effect.callback<number>((resume) => {
+      socket.listen(0, "127.0.0.1", () => resume(Effect.succeed((socket.address() as AddressInfo).port)))
+    })
+    return {
+      url: `http://127.0.0.1:${port}/mcp`,
+      spread: (millis) => {
+        seen.spread = millis
+        seen.refusals = 0
+      },
+      refuseStreams: (refuse) => void (seen.refuseStreams = refuse),
+      refusals: () => seen.refusals,
+      strayTokens: () => seen.strays,
+    }
+  })
