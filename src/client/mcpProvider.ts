@@ -9,6 +9,7 @@
  * - A passing failure never becomes `undefined`, which the SDK would take for a reason to open a browser.
  */
 import * as Redacted from "effect/Redacted"
+import { isLoopback } from "../exchange/endpointUrl.ts"
 import type { PromiseCredential, PromiseKeeper } from "../promise.ts"
 import type { Logins } from "./mcpLogin.ts"
 import * as Login from "./mcpLogin.ts"
@@ -129,6 +130,8 @@ export const make = ({ credential, keeper, logins, options, tokens }: Parts) => 
     redirectUrl,
     clientMetadata: {
       client_name: "Tokenkeep",
+      application_type: isLoopback(new URL(redirectUrl)) ? "native" : "web",
+      token_endpoint_auth_method: "none",
       grant_types: ["authorization_code", "refresh_token"],
       response_types: ["code"],
       ...options.clientMetadata,
@@ -163,7 +166,9 @@ export const make = ({ credential, keeper, logins, options, tokens }: Parts) => 
         `${credential.name}: the server wants the scopes ${url.searchParams.get("scope") ?? "(unnamed)"}, and a person has to grant them`,
       )
     },
-    saveCodeVerifier: logins.noteVerifier,
+    saveCodeVerifier: (verifier) => {
+      if (options.open !== undefined) logins.noteVerifier(verifier)
+    },
     codeVerifier: logins.verifier,
     invalidateCredentials: (scope) => {
       if (scope === "all" || scope === "client") {

@@ -12,6 +12,8 @@ export type ClientMetadata = {
   redirect_uris: Array<string>
   client_name?: string
   client_uri?: string
+  /** OpenID Connect Registration §2: MCP 2026-07-28 wants it said. */
+  application_type?: string
   token_endpoint_auth_method?: string
   grant_types?: Array<string>
   response_types?: Array<string>

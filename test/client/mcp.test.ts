@@ -8,7 +8,7 @@ import { InsufficientScope, LoginFailed, mcpAuth, type WithLogin } from "../../s
 import { html } from "../../src/testing/answers.ts"
 import type { Fault } from "../../src/testing/Fault.ts"
 import { grantDocument } from "../../src/testing/grantDocument.ts"
-import { clientWith, type Line } from "./mcp/clients.ts"
+import { clientWith, finishAuth, type Line } from "./mcp/clients.ts"
 import { world } from "./mcp/world.ts"
 
 const redirectUrl = "http://127.0.0.1:1/callback"
@@ -52,17 +52,9 @@ const browse = async (url: URL): Promise<string> => {
   return headers.get("location") ?? ""
 }
 
-const finish = async ({ transport }: Awaited<ReturnType<typeof unconnected>>, auth: WithLogin, url: URL) => {
+const finish = async (line: Line, { resource }: World, auth: WithLogin, url: URL): Promise<void> => {
   const { code, iss } = auth.callback(await browse(url))
-  await transport.finishAuth(code, iss)
-}
-
-/** A transport that nobody has connected yet: `finishAuth` wants no connection. */
-const unconnected = async (line: Line, url: string, auth: WithLogin) => {
-  const { StreamableHTTPClientTransport } =
-    line === "1.x" ? await import("@modelcontextprotocol/sdk/client/streamableHttp.js") : Two
-  const transport = new StreamableHTTPClientTransport(new URL(url), auth) as Two.StreamableHTTPClientTransport
-  return { transport }
+  await finishAuth(line, resource.url, auth, code, iss)
 }
 
 describe.each(lines)("tokenkeep/mcp under the MCP SDK %s", (line) => {
@@ -78,7 +70,7 @@ describe.each(lines)("tokenkeep/mcp under the MCP SDK %s", (line) => {
       )
       assert.deepStrictEqual([...new Set(errors.map(({ constructor }) => constructor.name))], ["UnauthorizedError"])
       assert.lengthOf(opened, 1)
-      await finish(await unconnected(line, resource.url, auth), auth, opened[0]!)
+      await finish(line, stage, auth, opened[0]!)
 
       const client = await clientWith(line, resource.url, auth)
       await client.call()
@@ -109,7 +101,7 @@ describe.each(lines)("tokenkeep/mcp under the MCP SDK %s", (line) => {
       assert.strictEqual(credential.verdict?.reason, "rejected")
       assert.isDefined(credential.tokens.refreshToken)
 
-      await finish(await unconnected(line, resource.url, auth), auth, opened[0]!)
+      await finish(line, stage, auth, opened[0]!)
       await client.call()
       await client.close()
     }).pipe(Effect.scoped),
@@ -151,6 +143,7 @@ describe.each(lines)("tokenkeep/mcp under the MCP SDK %s", (line) => {
       for (const scope of ["tokens", "all", "client", "verifier", "discovery"] as const) {
         authProvider.invalidateCredentials(scope)
       }
+      authProvider.saveDiscoveryState({ authorizationServerUrl: stage.as.url })
       await authProvider.saveTokens({ access_token: "stranger", refresh_token: "stranger", token_type: "Bearer" })
       assert.deepStrictEqual(await authProvider.tokens(), before)
       assert.strictEqual((await keeper.status("mcp")).credential.generation, 1)

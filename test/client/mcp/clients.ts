@@ -83,3 +83,9 @@ export const connect = async (setup: Setup, keeper: PromiseKeeper | undefined): 
   )
   return { call, close, browsers: () => browsers }
 }
+
+/** The SDK's own exchange of a code, on a transport that nobody has connected. */
+export const finishAuth = async (line: Line, url: string, options: object, code: string, iss?: string): Promise<void> =>
+  line === "1.x"
+    ? new TransportOne(new URL(url), options).finishAuth(code)
+    : new TransportTwo(new URL(url), options).finishAuth(code, iss)

@@ -1,13 +1,12 @@
 /**
- * The real MCP SDK's server, one tool, behind a bearer check that asks a strict simulated authorization server. Its 401s
- * can be spread over time, as they are when requests are in different places on their way.
+ * The real MCP SDK's server, one tool, behind a bearer check. Its 401s can be spread over time, as they are when requests are in different places on their way.
  */
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js"
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js"
 import * as Effect from "effect/Effect"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
-import type { Listening } from "../../../src/testing/http.ts"
+import type * as Scope from "effect/Scope"
 
 export interface Resource {
   readonly url: string
@@ -34,7 +33,13 @@ const handle = async (request: Http.IncomingMessage, response: Http.ServerRespon
   await transport.handleRequest(request, response)
 }
 
-export const listen = (as: Listening): Effect.Effect<Resource, never, import("effect/Scope").Scope> =>
+/** Whom the MCP server trusts. */
+export interface Trust {
+  readonly issuer: string
+  readonly accepts: (token: string) => boolean
+}
+
+export const listen = ({ accepts, issuer }: Trust): Effect.Effect<Resource, never, Scope.Scope> =>
   Effect.gen(function* () {
     const seen = { spread: 0, refusals: 0, strays: 0, refuseStreams: false }
     const socket = Http.createServer((request, response) => {
@@ -45,10 +50,10 @@ export const listen = (as: Listening): Effect.Effect<Resource, never, import("ef
         if (request.url !== "/.well-known/oauth-protected-resource/mcp") return void response.writeHead(404).end()
         const resource = `http://${request.headers.host}/mcp`
         response.writeHead(200, { "content-type": "application/json" })
-        return void response.end(JSON.stringify({ resource, authorization_servers: [as.url] }))
+        return void response.end(JSON.stringify({ resource, authorization_servers: [issuer] }))
       }
       const isRefused = seen.refuseStreams && request.method === "GET"
-      if (!isRefused && token !== undefined && as.server.access(token, Date.now()).active) {
+      if (!isRefused && token !== undefined && accepts(token)) {
         if (request.method !== "POST") return void response.writeHead(405).end()
         return void handle(request, response)
       }

@@ -14,7 +14,10 @@ export const world = Effect.fnUntraced(function* (options: ListenOptions = {}) {
   )
   const home = Path.join(folder, "home")
   const as = yield* Effect.orDie(listen({ policy: { reuse: "strict" }, ...options }))
-  const resource = yield* Server.listen(as)
+  const resource = yield* Server.listen({
+    issuer: as.url,
+    accepts: (token) => as.server.access(token, Date.now()).active,
+  })
   const keeper = yield* Effect.acquireRelease(
     Effect.promise(() => openKeeper({ home, handleSignals: false })),
     (keeper) => Effect.promise(() => keeper.close()),
