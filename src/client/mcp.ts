@@ -92,15 +92,9 @@ export const mcpAuth = (keeper: PromiseKeeper, options: McpOptions): McpAuth => 
     },
     withLogin: (login) => {
       const logins = Login.make()
-      const { authProvider, isEndpoint, register } = Provider.make({
-        keeper,
-        credential,
-        tokens,
-        logins,
-        options: login,
-      })
+      const { authProvider, hooks } = Provider.make({ keeper, credential, tokens, logins, options: login })
       return {
-        fetch: McpFetch.make({ credential, server, tokens, login: { isEndpoint, register } }),
+        fetch: McpFetch.make({ credential, server, tokens, login: hooks }),
         authProvider,
         callback: logins.callback,
       }

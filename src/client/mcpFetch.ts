@@ -24,6 +24,8 @@ export interface Parts {
         readonly isEndpoint: (url: URL) => boolean
         /** The registration of a client, once for all who ask; `undefined`: it is something else. */
         readonly register: (url: URL, send: () => Promise<Response>) => Promise<Response> | undefined
+        /** The redemption of a code did not succeed. */
+        readonly failed: () => void
       }
     | undefined
 }
@@ -65,6 +67,17 @@ const authorized = async ({ credential, login }: Parts, url: string | URL, init:
   return response
 }
 
+const redeemed = async (url: URL, init: RequestInit | undefined, failed: () => void): Promise<Response> => {
+  try {
+    const response = await bare(url, init)
+    if (!response.ok) failed()
+    return response
+  } catch (error) {
+    failed()
+    throw error
+  }
+}
+
 export const make = (parts: Parts): Fetch => {
   const { credential, login, tokens } = parts
   return async (input, init) => {
@@ -72,6 +85,8 @@ export const make = (parts: Parts): Fetch => {
     const form = formOf(init)
     if (isOwnRefresh(form)) return answerRefresh(form, credential, tokens)
     if (isForServer(url, form, parts)) return authorized(parts, url, init)
-    return login?.register(url, () => bare(url, init)) ?? bare(url, init)
+    if (login === undefined) return bare(url, init)
+    if (form.get("grant_type") === "authorization_code") return redeemed(url, init, login.failed)
+    return login.register(url, () => bare(url, init)) ?? bare(url, init)
   }
 }

@@ -128,6 +128,9 @@ export const make = () => {
       return { code, iss: iss ?? undefined }
     },
 
+    /** The code was not taken: nobody shall wait for this login, though the SDK may try it again. */
+    fail: (): void => void (current &&= { ...current, openedAt: -Infinity }),
+
     /** A login came to its end, or is not wanted any more. */
     end: (): void => {
       current = undefined

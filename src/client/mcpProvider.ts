@@ -155,8 +155,11 @@ export const make = ({ credential, keeper, logins, options, tokens }: Parts) => 
       const client = await clientInformation()
       const found = logins.discovered()
       if (isHandle(saved.refresh_token) || !logins.isOpen() || client === undefined || found === undefined) return
-      await keeper.import(credential.name, documentOf(saved, client, found))
-      logins.end()
+      try {
+        await keeper.import(credential.name, documentOf(saved, client, found))
+      } finally {
+        logins.end()
+      }
     },
     redirectToAuthorization: async (url) => {
       if (options.open !== undefined) return logins.open(url, open)
@@ -188,5 +191,5 @@ export const make = ({ credential, keeper, logins, options, tokens }: Parts) => 
     const endpoints = [metadata?.authorization_endpoint, metadata?.token_endpoint, metadata?.registration_endpoint]
     return endpoints.some((endpoint) => endpoint !== undefined && URL.parse(endpoint)?.href === url.href)
   }
-  return { authProvider, isEndpoint, register: registration.register }
+  return { authProvider, hooks: { isEndpoint, register: registration.register, failed: logins.fail } }
 }

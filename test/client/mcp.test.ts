@@ -257,6 +257,16 @@ describe("the way back from the browser", () => {
     }, false).pipe(Effect.scoped),
   )
 
+  it.live("is asked for again when the server does not take the code", () =>
+    inWorld(async (stage) => {
+      const { auth, url, urls } = await opened(stage)
+      const { iss } = auth.callback(await browse(url))
+      await rejection(finishAuth("1.x", stage.resource.url, auth, "another-code", iss))
+      await rejection(clientWith("1.x", stage.resource.url, auth))
+      assert.lengthOf(urls, 2)
+    }, false).pipe(Effect.scoped),
+  )
+
   it.live("asks a person for a scope, and says so where there is none", () =>
     inWorld(async (stage) => {
       const { authProvider } = authOf(stage).withLogin({ redirectUrl, clientInformation })

@@ -71,8 +71,8 @@ describe("parallel calls of MCP clients", () => {
       const { run } = yield* stage
       for (const line of ["1.x", "2.x"] as const) {
         const alone = { line, face: "alone", processes: 1, spread: 0 } as const
-        const two = yield* Effect.promise(() => run({ ...alone, calls: 2 }))
-        assert.isTrue(two.refreshes > 1 && two.ok === 0 && two.isLoggedOut, said({ ...alone, calls: 2 }))
+        const five = yield* Effect.promise(() => run({ ...alone, calls: 5 }))
+        assert.isTrue(five.refreshes > 1 && five.isLoggedOut, said({ ...alone, calls: 5 }))
         for (const [trouble, fault] of Object.entries(passing)) {
           const { browsers } = yield* Effect.promise(() => run({ ...alone, calls: 1, fault }))
           assert.strictEqual(browsers, 1, `${line}, ${trouble}`)
