@@ -7,7 +7,8 @@ import type { McpAuth, WithAuthProvider, WithLogin } from "../../src/client/mcp.
 
 type Fits<Given extends Wanted, Wanted> = Given
 
-type _Fits = [
+/** As long as this compiles, they fit. */
+export type All = [
   Fits<Pick<McpAuth, "fetch">, StreamableHTTPClientTransportOptions>,
   Fits<Pick<McpAuth, "fetch">, Two.StreamableHTTPClientTransportOptions>,
   Fits<WithAuthProvider, Two.StreamableHTTPClientTransportOptions>,
@@ -19,14 +20,18 @@ type _Fits = [
   Fits<WithAuthProvider, StreamableHTTPClientTransportOptions>,
 ]
 
-/** Every way to a provider leads through something that holds its `fetch`. */
-type Providers = { [K in keyof McpAuth]: McpAuth[K] extends OneAuth.OAuthClientProvider | Two.AuthProvider ? K : never }
+/** The members of `T` that are a provider by themselves. */
+type Bare<T> = { [K in keyof T]: T[K] extends OneAuth.OAuthClientProvider | Two.AuthProvider ? K : never }[keyof T]
+
+/** What a provider comes in, for each way to one. */
+type Holders = McpAuth["withAuthProvider"] | ReturnType<McpAuth["withLogin"]>
 
 describe("the types of tokenkeep/mcp", () => {
-  it("fit both SDK lines, and give no provider without its fetch", () => {
-    const alone: Providers[keyof McpAuth] extends never ? true : false = true
-    const together: "fetch" extends keyof WithLogin & keyof WithAuthProvider ? true : false = true
-    assert.isTrue(alone && together)
-    assert.isUndefined(undefined satisfies _Fits[0] | undefined)
+  it("give no provider without its fetch", () => {
+    // Other values than these do not compile.
+    const nothingBare: [Bare<McpAuth>] extends [never] ? true : false = true
+    const together: Holders extends Pick<McpAuth, "fetch"> ? true : false = true
+    const isNoticed: Bare<WithLogin> extends "authProvider" ? true : false = true
+    assert.isTrue(nothingBare && together && isNoticed)
   })
 })
