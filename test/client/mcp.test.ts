@@ -4,10 +4,12 @@ import * as Two from "@modelcontextprotocol/client"
 import * as One from "@modelcontextprotocol/sdk/client/auth.js"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Crypto from "node:crypto"
 import { InsufficientScope, LoginFailed, mcpAuth, type WithLogin } from "../../src/client/mcp.ts"
 import { html } from "../../src/testing/answers.ts"
 import type { Fault } from "../../src/testing/Fault.ts"
 import { grantDocument } from "../../src/testing/grantDocument.ts"
+import { authorizationServer } from "../../src/testing/metadata.ts"
 import { clientWith, finishAuth, type Line } from "./mcp/clients.ts"
 import { world } from "./mcp/world.ts"
 
@@ -45,6 +47,12 @@ const rejection = async (promise: Promise<unknown>): Promise<Error> =>
     () => assert.fail("it did not reject"),
     (error: unknown) => error as Error,
   )
+
+/** The error code of RFC 6749, as either line has it. */
+const codeOf = (error: Error): unknown =>
+  "errorCode" in error ? error.errorCode : (error as Error & { readonly code?: unknown }).code
+
+const challengeOfV = Crypto.createHash("sha256").update("v").digest("base64url")
 
 /** As a person's browser would: the simulated server consents at once. */
 const browse = async (url: URL): Promise<string> => {
@@ -150,6 +158,37 @@ describe.each(lines)("tokenkeep/mcp under the MCP SDK %s", (line) => {
     }).pipe(Effect.scoped),
   )
 
+  it.live("takes the echo of an answered refresh for nothing, even while a login is open", () =>
+    inWorld(async (stage) => {
+      const { as, keeper } = stage
+      const { authProvider } = authOf(stage).withLogin({ redirectUrl, clientInformation, open: () => {} })
+      const echo = (await authProvider.tokens())!
+      authProvider.saveDiscoveryState({ authorizationServerUrl: as.url })
+      authProvider.saveCodeVerifier("v")
+      await authProvider.redirectToAuthorization(new URL(`${as.url}/authorize?code_challenge=${challengeOfV}`))
+      await authProvider.saveTokens(echo)
+      assert.strictEqual((await keeper.status("mcp")).credential.generation, 1)
+      assert.strictEqual(authProvider.codeVerifier(), "v")
+    }).pipe(Effect.scoped),
+  )
+
+  it.live(
+    "does not let the SDK register again for a client that was turned away, and does not show it that client",
+    () =>
+      inWorld(async (stage) => {
+        const { as, grant, keeper } = stage
+        const { authProvider, fetch } = authOf(stage).withLogin({ redirectUrl, open: () => {} })
+        assert.deepInclude(await authProvider.clientInformation(), { client_id: "client", issuer: as.url })
+        as.server.script({ processed: false, answer: { trouble: "invalidClient" }, times: 1_000 })
+        as.server.revokeToken(grant.accessToken)
+        await rejection(keeper.credential("mcp").refused(grant.accessToken))
+        const metadata = authorizationServer(as.url)
+        const options = { metadata, clientInformation, refreshToken: "tokenkeep:mcp:1", fetchFn: fetch }
+        assert.strictEqual(codeOf(await rejection(sdk.refreshAuthorization(as.url, options))), "invalid_request")
+        assert.isUndefined(await authProvider.clientInformation())
+      }).pipe(Effect.scoped),
+  )
+
   it.live("shows the SDK a handle, and a refresh around Tokenkeep costs nothing", () =>
     inWorld(async (stage) => {
       const { as, grant, keeper, resource } = stage
@@ -175,12 +214,7 @@ describe.each(lines)("tokenkeep/mcp under the MCP SDK %s", (line) => {
       const { as, grant, keeper } = stage
       const auth = authOf(stage).withLogin({ redirectUrl, clientInformation, open: () => assert.fail("a browser") })
       const options = { clientInformation, refreshToken: "tokenkeep:mcp:1", fetchFn: auth.fetch }
-      const metadata = {
-        issuer: as.url,
-        authorization_endpoint: `${as.url}/authorize`,
-        token_endpoint: as.tokenEndpoint,
-        response_types_supported: ["code"],
-      }
+      const metadata = authorizationServer(as.url)
       const refresh = () => sdk.refreshAuthorization(as.url, { ...options, metadata })
       assert.deepInclude(await refresh(), { access_token: grant.accessToken, refresh_token: "tokenkeep:mcp:1" })
       assert.lengthOf(as.server.presentations(), 0)
@@ -189,8 +223,7 @@ describe.each(lines)("tokenkeep/mcp under the MCP SDK %s", (line) => {
       as.server.revokeToken(grant.accessToken)
       await rejection(keeper.credential("mcp").refused(grant.accessToken))
       const error = await rejection(refresh())
-      const code = "errorCode" in error ? error.errorCode : (error as Error & { code?: unknown }).code
-      assert.strictEqual(code, "temporarily_unavailable")
+      assert.strictEqual(codeOf(error), "temporarily_unavailable")
       assert.lengthOf(as.server.presentations(), 1)
     }).pipe(Effect.scoped),
   )
