@@ -1,4 +1,4 @@
-/** A strict authorization server, a real MCP server that trusts it, and a Keeper with a home of its own. */
+/** A strict authorization server, a real MCP server that trusts it, and a Keeper with a home of its own, which does nothing unasked. */
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -19,7 +19,7 @@ export const world = Effect.fnUntraced(function* (options: ListenOptions = {}) {
     accepts: (token) => as.server.access(token, Date.now()).active,
   })
   const keeper = yield* Effect.acquireRelease(
-    Effect.promise(() => openKeeper({ home, handleSignals: false })),
+    Effect.promise(() => openKeeper({ home, handleSignals: false, background: false })),
     (keeper) => Effect.promise(() => keeper.close()),
   )
   return { folder, home, as, resource, keeper }
