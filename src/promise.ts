@@ -34,7 +34,7 @@ import { currentHome } from "./store/home.ts"
 import * as ProfileFiles from "./store/profileFiles.ts"
 import * as Sqlite from "./store/sqlite.ts"
 
-export { ForeignResource } from "./client/fetch.ts"
+export { ForeignResource } from "./client/destination.ts"
 export { InvalidDocument } from "./interop/GrantDocument.ts"
 export { CredentialNotFound, SignInRequired, TemporarilyUnavailable } from "./keeper/errors.ts"
 export { StoreUnavailable } from "./store/CredentialStore.ts"

@@ -15,6 +15,7 @@ import { list } from "./commands/list.ts"
 import { login } from "./commands/login.ts"
 import { logout } from "./commands/logout.ts"
 import { providers } from "./commands/providers.ts"
+import { proxy } from "./commands/proxy.ts"
 import { seal, unseal } from "./commands/seal.ts"
 import { status } from "./commands/status.ts"
 import { testingServer } from "./commands/testingServer.ts"
@@ -29,6 +30,7 @@ export const tokenkeep = Command.make("tokenkeep").pipe(
     { group: "Tokens", commands: [token, status, list, explain] },
     { group: "Grants", commands: [login, importGrant, logout] },
     { group: "The store", commands: [seal, unseal] },
+    { group: "Other programs", commands: [proxy] },
     { group: "How it works", commands: [providers, diagram] },
     { group: "Testing", commands: [explore, testingServer] },
   ]),

@@ -13,6 +13,7 @@
 import type * as Redacted from "effect/Redacted"
 import { handleOf } from "../exchange/dpop.ts"
 import { parse } from "../signin/challenge.ts"
+import { foreign, unsafe } from "./destination.ts"
 
 type Fetch = typeof globalThis.fetch
 
@@ -25,20 +26,6 @@ export interface TokenSource {
   }>
   readonly refused: (token: string) => Promise<string>
 }
-
-/** The credential is bound to a resource, and the request would carry its token somewhere else. */
-export class ForeignResource extends TypeError {
-  override readonly name = "ForeignResource"
-}
-
-const within = (url: URL, resource: string): boolean => {
-  const home = new URL(resource)
-  const folder = home.pathname.endsWith("/") ? home.pathname : `${home.pathname}/`
-  return url.origin === home.origin && `${url.pathname}/`.startsWith(folder)
-}
-
-const isSafe = ({ hostname, protocol }: URL): boolean =>
-  protocol === "https:" || hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname)
 
 const replayable = (input: Parameters<Fetch>[0], init: RequestInit | undefined): boolean =>
   init?.body instanceof ReadableStream || (init?.body == null && input instanceof Request && input.body !== null)
@@ -98,12 +85,11 @@ export const withToken = (source: TokenSource, fetch: Fetch): Fetch => {
   }
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input)
-    if (!isSafe(url))
-      throw new ForeignResource(`${url.origin} is neither https nor loopback: the token is not sent there`)
+    const wrong = unsafe(url)
+    if (wrong !== undefined) throw wrong
     const { dpopKey, resource, token } = await source.token()
-    if (resource !== undefined && !within(url, resource)) {
-      throw new ForeignResource(`the token is for ${resource}; it is not sent to ${url.origin}${url.pathname}`)
-    }
+    const elsewhere = foreign(url, resource)
+    if (elsewhere !== undefined) throw elsewhere
     const response = await send(input, init, token, dpopKey)
     if (response.status !== 401 || !replayable(input, init)) return response
     const another = await source.refused(token).catch(() => undefined)
