@@ -13,7 +13,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { isLoopback } from "../../exchange/endpointUrl.ts"
 import { credentialNameRule, isCredentialName } from "../../interop/CredentialName.ts"
-import { InvalidDocument, parse, pathsOf } from "../../interop/GrantDocument.ts"
+import { InvalidDocument, parse } from "../../interop/GrantDocument.ts"
+import { pathsOf } from "../../provider/schemaPaths.ts"
 import * as Route from "./Route.ts"
 
 export interface Address {
