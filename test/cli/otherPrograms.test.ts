@@ -52,8 +52,18 @@ describe("tokenkeep exec", () => {
     used(async (place) => {
       const script = `process.stdout.write(String(process.env.MY === "${secret}") + process.argv.slice(1)); process.exit(7)`
       const { code, stdout } = await run(place, "tokenkeep", [
-        ...["exec", "work", "--env", "MY", "--"],
-        ...[process.execPath, "-e", script, "--", "-x", "--env", "y"],
+        "exec",
+        "work",
+        "--env",
+        "MY",
+        "--",
+        process.execPath,
+        "-e",
+        script,
+        "--",
+        "-x",
+        "--env",
+        "y",
       ])
       assert.deepStrictEqual([code, stdout], [7, "true-x,--env,y"])
       const missing = await run(place, "tokenkeep", ["exec", "work", "--", "no-such-command"])

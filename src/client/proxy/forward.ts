@@ -13,7 +13,7 @@ import * as Https from "node:https"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { TokenSource } from "../fetch.ts"
-import { foreign } from "../destination.ts"
+import { foreign, keyBound } from "../destination.ts"
 import * as Answers from "./answers.ts"
 import * as Headers from "./headers.ts"
 import * as Replay from "./Replay.ts"
@@ -170,8 +170,8 @@ export const forward = async (exchange: Exchange): Promise<void> => {
   }
 
   try {
-    const { resource, token } = await source.token()
-    const elsewhere = route.allowsForeign ? undefined : foreign(url, resource)
+    const { dpopKey, resource, token } = await source.token()
+    const elsewhere = (route.allowsForeign ? undefined : foreign(url, resource)) ?? keyBound(dpopKey)
     if (elsewhere !== undefined) return fail(elsewhere)
     send(token, false)
   } catch (error) {

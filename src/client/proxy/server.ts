@@ -90,8 +90,8 @@ export const listen = Effect.fnUntraced(function* (
     const handle = keeper.credential(name)
     return {
       token: async () => {
-        const { resource, token } = await run(handle.access({ caller }))
-        return { token: Redacted.value(token), resource }
+        const { dpopKey, resource, token } = await run(handle.access({ caller }))
+        return { token: Redacted.value(token), resource, dpopKey }
       },
       refused: async (token) => Redacted.value((await run(handle.refused(token, { caller }))).token),
     }
