@@ -111,7 +111,8 @@ export const withToken = (
     // Wherever a redirect led that takes no token, its 401 does not speak of ours.
     const answered = URL.parse(response.url) ?? url
     const wentWithout = dpopKey !== undefined && response.redirected
-    if (response.status !== 401 || wentWithout || answered.origin !== url.origin || foreign(answered, resource)) return response
+    if (response.status !== 401 || wentWithout || answered.origin !== url.origin || foreign(answered, resource))
+      return response
     const refused = source.refused(token).catch(() => undefined)
     if (!isReplayable) {
       onEvent({ type: "NotReplayed", url: placeOf(url) })

@@ -57,7 +57,9 @@ const send = <E, R>(
 /** Adds the token of `handle` to every request of a client, with one retry after a 401. */
 export const withToken =
   (handle: Handle, options: { readonly onEvent?: ((event: FetchEvent) => void) | undefined } = {}) =>
-  <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E | TokenError | ForeignResource | KeyBoundToken, R> =>
+  <E, R>(
+    client: HttpClient.HttpClient.With<E, R>,
+  ): HttpClient.HttpClient.With<E | TokenError | ForeignResource | KeyBoundToken, R> =>
     HttpClient.makeWith<E, R, E | TokenError | ForeignResource | KeyBoundToken, R>(
       Effect.flatMap((request) => send(client, handle, request, options.onEvent ?? (() => {}))),
       client.preprocess,
