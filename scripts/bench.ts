@@ -13,6 +13,7 @@ import { calls } from "./bench/calls.ts"
 import { expiry } from "./bench/expiry.ts"
 import { memory } from "./bench/memory.ts"
 import { processes } from "./bench/processes.ts"
+import { proxy } from "./bench/proxy.ts"
 import { decisions } from "./bench/decisions.ts"
 import { exploration } from "./bench/exploration.ts"
 import { isMissed, type Row, table } from "./bench/report.ts"
@@ -31,6 +32,7 @@ const sections = {
   calls,
   processes,
   expiry,
+  proxy,
   decisions,
   exploration,
   memory: () => memory(options.million ? [1, 1_000, 100_000, 1_000_000] : [1, 1_000, 100_000]),

@@ -23,10 +23,14 @@ import * as Logger from "effect/Logger"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { withToken } from "./client/fetch.ts"
+import type { Dispatcher } from "undici"
+import { type TokenSource, withToken } from "./client/fetch.ts"
+import type { FetchEvent } from "./client/FetchEvent.ts"
 import { beforeEnd } from "./client/processEnd.ts"
+import { interceptor } from "./client/undici.ts"
 import * as Http from "./exchange/http.ts"
 import * as GrantDocument from "./interop/GrantDocument.ts"
+import { Listener } from "./keeper/hooks.ts"
 import { type Access, type Handle, Keeper, type Status, type TokenOptions } from "./keeper/Keeper.ts"
 import * as Live from "./keeper/live.ts"
 import type { Line } from "./lifecycle/History.ts"
@@ -34,10 +38,11 @@ import { currentHome } from "./store/home.ts"
 import * as ProfileFiles from "./store/profileFiles.ts"
 import * as Sqlite from "./store/sqlite.ts"
 
-export { ForeignResource } from "./client/fetch.ts"
+export { ForeignResource, KeyBoundToken } from "./client/destination.ts"
 export { InvalidDocument } from "./interop/GrantDocument.ts"
 export { CredentialNotFound, SignInRequired, TemporarilyUnavailable } from "./keeper/errors.ts"
 export { StoreUnavailable } from "./store/CredentialStore.ts"
+export type { FetchEvent } from "./client/FetchEvent.ts"
 export type { Line } from "./lifecycle/History.ts"
 export type { Access, Status, TokenOptions }
 
@@ -59,7 +64,14 @@ export interface PromiseCredential {
   readonly refused: (token: string, options?: Pick<TokenOptions, "caller">) => Promise<string>
   /** `fetch` with the token, and one retry after a 401. Rejects with `ForeignResource` for a URL it is not meant for. */
   readonly fetch: typeof globalThis.fetch
+  /** The same for undici: `new Agent().compose(credential.interceptor)`. */
+  readonly interceptor: Dispatcher.DispatcherComposeInterceptor
 }
+
+/** What happens, while it happens: a step of a credential's lifecycle, or what `fetch` has to say. Never a secret. */
+export type KeeperEvent =
+  | ({ readonly type: "Transition"; readonly credential: string } & { readonly line: Line })
+  | (FetchEvent & { readonly credential: string })
 
 export interface PromiseKeeper extends AsyncDisposable {
   readonly credential: (name: string) => PromiseCredential
@@ -71,6 +83,8 @@ export interface PromiseKeeper extends AsyncDisposable {
   readonly list: () => Promise<ReadonlyArray<Status>>
   /** What happened to a credential, oldest first. */
   readonly history: (name: string) => Promise<ReadonlyArray<Line>>
+  /** Calls `listener` with everything that happens from now on, until the function that it returns is called. */
+  readonly events: (listener: (event: KeeperEvent) => void) => () => void
   /** Waits for what is on the wire, then lets go of everything. */
   readonly close: () => Promise<void>
 }
@@ -108,8 +122,22 @@ const held = async <A>(promise: Promise<A>): Promise<A> => {
 /** Opens the default store and the Keeper over it. Rejects with `StoreUnavailable`. */
 export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeeper> => {
   const home = options.home ?? currentHome()
+  const listeners = new Set<(event: KeeperEvent) => void>()
+  const tell = (event: KeeperEvent) => {
+    for (const listener of listeners) {
+      // A listener that throws must not end a refresh. Whose fault it is shows where every such fault does.
+      try {
+        listener(event)
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
   const runtime = ManagedRuntime.make(
     Live.layer(options).pipe(
+      Layer.provide(Layer.succeed(Listener, (credential, line) => tell({ type: "Transition", credential, line }))),
       Layer.provide([Sqlite.layer({ home }), Http.layer]),
       Layer.provide(ProfileFiles.layer({ home })),
       Layer.provide([quietClock, toStderr]),
@@ -127,7 +155,7 @@ export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeep
   const takeBack = beforeEnd(close, { handleSignals: options.handleSignals ?? true })
 
   return {
-    credential: (name) => promiseCredential(keeper.credential(name), run),
+    credential: (name) => promiseCredential(keeper.credential(name), run, tell),
     import: async (name, document) => {
       const now = await run(Clock.currentTimeMillis)
       const { profiles } = ProfileFiles.known(home)
@@ -137,6 +165,10 @@ export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeep
     status: (name) => run(keeper.status(name)),
     list: () => run(keeper.list),
     history: (name) => run(keeper.history(name)),
+    events: (listener) => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -145,10 +177,19 @@ export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeep
 const promiseCredential = (
   handle: Handle,
   run: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>,
+  tell: (event: KeeperEvent) => void,
 ): PromiseCredential => {
   const valueOf = ({ token }: Access) => Redacted.value(token)
   const refused = async (token: string, options?: Pick<TokenOptions, "caller">) =>
     valueOf(await run(handle.refused(token, options)))
+  const source: TokenSource = {
+    token: async () => {
+      const access = await run(handle.access())
+      return { token: valueOf(access), resource: access.resource, dpopKey: access.dpopKey }
+    },
+    refused,
+  }
+  const onEvent = (event: FetchEvent) => tell({ ...event, credential: handle.name })
   return {
     name: handle.name,
     token: (options) => {
@@ -157,16 +198,8 @@ const promiseCredential = (
     },
     peek: () => handle.peek(),
     refused,
-    fetch: withToken(
-      {
-        token: async () => {
-          const access = await run(handle.access())
-          return { token: valueOf(access), resource: access.resource, dpopKey: access.dpopKey }
-        },
-        refused,
-      },
-      // @effect-diagnostics-next-line globalFetch:off -- what it wraps is the caller's own fetch
-      (input, init) => globalThis.fetch(input, init),
-    ),
+    // @effect-diagnostics-next-line globalFetch:off -- what it wraps is the caller's own fetch
+    fetch: withToken(source, (input, init) => globalThis.fetch(input, init), onEvent),
+    interceptor: interceptor(source, onEvent),
   }
 }

@@ -4,7 +4,7 @@ export interface Row {
   readonly what: string
   readonly value: number
   /** `×`: a ratio. The empty unit counts things. */
-  readonly unit: "×" | "ms" | "KiB" | "B" | "/s" | ""
+  readonly unit: "×" | "ms" | "KiB" | "MiB" | "B" | "/s" | ""
   /** Absent: for information. */
   readonly target?: { readonly is: "at most" | "less than" | "at least" | "exactly"; readonly value: number }
   /** Absolute figures, and what is included. */
@@ -35,9 +35,10 @@ const isOver = ({ target, value }: Row, tolerance: number): boolean => {
 export const isMissed = (row: Row): boolean => isOver(row, noise)
 
 const amount = (value: number, unit: Row["unit"]): string => {
-  const digits = unit === "×" || unit === "KiB" ? 2 : 0
+  const isFine = unit === "×" || unit === "KiB" || (unit === "ms" && value < 10)
+  const digits = isFine ? 2 : 0
   const text = value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
-  return unit === "ms" || unit === "KiB" || unit === "B" ? `${text} ${unit}` : `${text}${unit}`
+  return ["ms", "KiB", "MiB", "B"].includes(unit) ? `${text} ${unit}` : `${text}${unit}`
 }
 
 const verdict = (row: Row): string => (row.target === undefined ? "" : isOver(row, 1) ? "over" : "ok")

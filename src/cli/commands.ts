@@ -7,7 +7,9 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import manifest from "../../package.json" with { type: "json" }
+import { dockerCredential, gitCredential } from "./commands/credentialHelper.ts"
 import { diagram } from "./commands/diagram.ts"
+import { exec } from "./commands/exec.ts"
 import { explain } from "./commands/explain.ts"
 import { explore } from "./commands/explore.ts"
 import { importGrant } from "./commands/import.ts"
@@ -15,6 +17,7 @@ import { list } from "./commands/list.ts"
 import { login } from "./commands/login.ts"
 import { logout } from "./commands/logout.ts"
 import { providers } from "./commands/providers.ts"
+import { proxy } from "./commands/proxy.ts"
 import { seal, unseal } from "./commands/seal.ts"
 import { status } from "./commands/status.ts"
 import { testingServer } from "./commands/testingServer.ts"
@@ -29,6 +32,7 @@ export const tokenkeep = Command.make("tokenkeep").pipe(
     { group: "Tokens", commands: [token, status, list, explain] },
     { group: "Grants", commands: [login, importGrant, logout] },
     { group: "The store", commands: [seal, unseal] },
+    { group: "Other programs", commands: [exec, proxy, gitCredential, dockerCredential] },
     { group: "How it works", commands: [providers, diagram] },
     { group: "Testing", commands: [explore, testingServer] },
   ]),

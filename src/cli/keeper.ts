@@ -1,5 +1,5 @@
 /**
- * The Keeper of one short command: over the store in the home folder and the network, refreshing only when asked.
+ * The Keeper of one command: over the store in the home folder and the network, refreshing only when asked unless it stays.
  *
  * A failure is told before the Keeper is closed, since closing waits for an exchange that is on the wire.
  */
@@ -45,20 +45,22 @@ const tell = Effect.fnUntraced(function* (cause: Cause.Cause<CommandError>) {
 export const told = <A, R>(command: Effect.Effect<A, CommandError, R>) => Effect.catchCause(command, tell)
 
 export interface Options {
+  /** Refresh without being asked, as a command that stays does. Default false. */
+  readonly background?: boolean | undefined
   readonly callerDeadlineMillis?: number | undefined
   /** The command brings nothing in: where nothing is kept, it need not create a store, and does not. Default false. */
   readonly reading?: boolean | undefined
 }
 
 export const withKeeper =
-  ({ callerDeadlineMillis, reading = false }: Options = {}) =>
+  ({ background = false, callerDeadlineMillis, reading = false }: Options = {}) =>
   <A>(command: Effect.Effect<A, CommandError, Keeper>): Effect.Effect<A, CommandError> =>
     Effect.suspend(() => {
       const home = currentHome()
       const store = reading && Place.isEmpty(home) ? StoreMemory.layerMemory : StoreSqlite.layer({ home })
       return Effect.provide(
         Effect.catchCause(command, tell),
-        KeeperLive.layer({ background: false, label: "tokenkeep", callerDeadlineMillis }).pipe(
+        KeeperLive.layer({ background, label: "tokenkeep", callerDeadlineMillis }).pipe(
           Layer.provide([store, TokenEndpointHttp.layer]),
           Layer.provide(ProfileFiles.layer({ home })),
         ),

@@ -31,10 +31,11 @@ import { type Access, type Handle, Keeper, type Status, type TokenOptions } from
 import * as Alarm from "./Alarm.ts"
 import * as Errands from "./errands.ts"
 import { Processes } from "./Processes.ts"
-import { Decide, Observer } from "./hooks.ts"
+import { Decide, Listener, Observer } from "./hooks.ts"
 import { makeView } from "./sighting.ts"
 import * as Recorder from "./recorder.ts"
 import * as Standing from "./standing.ts"
+import * as Telemetry from "./telemetry.ts"
 import type { TokenError } from "./errors.ts"
 import * as Wording from "./wording.ts"
 
@@ -49,6 +50,8 @@ export interface KeeperOptions {
   readonly exchangeDeadlineMillis?: number | undefined
   /** Write down what happens to each credential, for `history` and `tokenkeep explain`. Default true. */
   readonly history?: boolean | undefined
+  /** Spans and metrics (`keeper/telemetry.ts`). Default true. */
+  readonly telemetry?: boolean | undefined
   /** How often a timer looks at the wall clock, which sleep and corrections move under it. Default 30,000. */
   readonly clockCheckMillis?: number | undefined
 }
@@ -69,11 +72,14 @@ export const make = Effect.fnUntraced(function* (
   const processes = yield* Processes
   const decide = yield* Decide
   const observe = yield* Observer
+  const listener = yield* Listener
   const background = options.background ?? true
   const label = options.label ?? "tokenkeep"
   const callerDeadlineMillis = options.callerDeadlineMillis ?? 30_000
   const exchangeDeadlineMillis = options.exchangeDeadlineMillis ?? 20_000
   const keepsHistory = options.history ?? true
+  const hasTelemetry = options.telemetry ?? true
+  const tellsLines = keepsHistory || hasTelemetry || listener !== undefined
   const clockCheckMillis = options.clockCheckMillis ?? 30_000
 
   const entries = new Map<string, Entry>()
@@ -144,10 +150,17 @@ export const make = Effect.fnUntraced(function* (
     const before = entry.state
     const [after, commands] = decide(before, event)
     entry.state = after
-    if (keepsHistory) Recorder.note(entry, holder(), before, event, after)
+    const line = tellsLines ? Recorder.lineOf(entry, holder(), before, event, after) : undefined
+    if (keepsHistory && line !== undefined) Recorder.note(entry, line)
     publish(entry)
     observe(entry.name, before, event, after, commands)
-    return Effect.forEach(commands, (command) => carryOut(entry, command), { discard: true })
+    if (line !== undefined) listener?.(entry.name, line)
+    const consequences = Effect.forEach(commands, (command) => carryOut(entry, command), { discard: true })
+    if (!hasTelemetry) return consequences
+    return Effect.andThen(
+      Telemetry.counted(entry.name, before, event, after, commands),
+      line === undefined ? consequences : Telemetry.traced(entry.name, line, consequences),
+    )
   }
 
   /** Runs in a fiber of the Keeper, from here to its end, whatever becomes of the caller who happened to cause it. */
@@ -230,7 +243,7 @@ export const make = Effect.fnUntraced(function* (
     (entry) => (entry.waiters === undefined ? spreadMillis * jitterOf(`${processes.self.host} ${entry.name}`) : 0),
   )
 
-  const listener = store.changes.pipe(
+  const watching = store.changes.pipe(
     Stream.runForEach((name) => {
       const entry = entries.get(name)
       return entry?.known === true || entry?.waiters !== undefined ? errands.look(entry) : Effect.void
@@ -261,7 +274,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   yield* Effect.forkScoped(alarm.run)
-  yield* Effect.forkScoped(listener)
+  yield* Effect.forkScoped(watching)
   yield* Effect.addFinalizer(() => drain)
 
   // ------------------------------------------------------------------ the service
@@ -280,6 +293,7 @@ export const make = Effect.fnUntraced(function* (
       // Before an error is told from memory: what has been stored meanwhile? A hint may be on its way (I5).
       if (!entry.known || Standing.wouldBeTurnedAway(entry.state)) yield* errands.look(entry)
       if (!entry.known) return yield* entry.storeTrouble ?? Wording.notFound(entry.name)
+      if (hasTelemetry) yield* Telemetry.waited(entry.name)
       const waiter = Deferred.makeUnsafe<Access, TokenError>()
       ;(entry.waiters ??= new Set()).add(waiter)
       const leave = Effect.sync(() => entry.waiters?.delete(waiter))

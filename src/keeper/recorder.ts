@@ -35,16 +35,16 @@ const tokensOf = ({ cell, flight }: Entry, event: Event) => {
   return cell === undefined ? {} : { access: fingerprint(cell.token) }
 }
 
-/** Notes one step, where it says anything. */
-export const note = (entry: Entry, holder: Holder, before: State, event: Event, after: State): void => {
+/** One step as a line, where it says anything. */
+export const lineOf = (entry: Entry, holder: Holder, before: State, event: Event, after: State): Line | undefined => {
   const [from, to] = [nameOf(before), nameOf(after)]
   // The first look at a stored credential changes what a process knows, and nothing about the credential, unless it acts.
   const isFirstLook = before.context.view.generation === 0 && !Standing.isBusy(after)
-  if (isFirstLook || (from === to && !notable.has(event.type))) return
+  if (isFirstLook || (from === to && !notable.has(event.type))) return undefined
   const { asker, parameters, trouble, verdict } = entry
   const isOutcome = outcomes.has(event.type)
   const cause = isOutcome || event.type === "StoreFailed" ? (entry.storeTrouble?.message ?? trouble) : undefined
-  const line: Line = {
+  return {
     at: event.now,
     by: processOf(holder),
     host: hostOf(holder),
@@ -58,6 +58,10 @@ export const note = (entry: Entry, holder: Holder, before: State, event: Event, 
     ...(event.type === "Denied" && verdict?.code !== undefined && { code: verdict.code }),
     ...(cause !== undefined && { cause }),
   }
+}
+
+/** Notes a line, to be written with the next change. */
+export const note = (entry: Entry, line: Line): void => {
   ;(entry.lines ??= []).push(line)
 }
 

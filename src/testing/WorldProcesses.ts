@@ -59,6 +59,7 @@ export class WorldProcesses {
       exchangeDeadlineMillis: Judge.exchangeDeadlineMillis,
       // What nobody decides by needs no step of its own.
       history: false,
+      telemetry: false,
       clockCheckMillis: Infinity,
       callerDeadlineMillis: Infinity,
       ...scenario.options,

@@ -190,7 +190,11 @@ export class Vault {
   }
 
   /** A Keeper of its own for `process`, as it is handed to a program with promises. */
-  open(process: Sim.Process, fetch: typeof globalThis.fetch, options: Live.KeeperOptions = {}): PromiseCredential {
+  open(
+    process: Sim.Process,
+    fetch: typeof globalThis.fetch,
+    options: Live.KeeperOptions = {},
+  ): Omit<PromiseCredential, "interceptor"> {
     const { sim } = this.#stage
     const services = Context.make(CredentialStore, this.#store(process)).pipe(
       Context.add(TokenEndpoint, this.#endpoint(process)),
@@ -210,6 +214,7 @@ export class Vault {
       label: "program",
       // What nobody decides by needs no step of its own.
       history: false,
+      telemetry: false,
       clockCheckMillis: Infinity,
       callerDeadlineMillis: Infinity,
       ...options,

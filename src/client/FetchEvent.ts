@@ -1,0 +1,20 @@
+/** What a client wrapper has to say that its caller would not see in a response. No secret is in it. */
+
+export type FetchEvent =
+  /**
+   * 403 `insufficient_scope` (RFC 6750 §3.1): the token works and may not do this. Another one of the same grant would not
+   * either, so nothing is refreshed; a person has to sign in with more. `scope` is what the server asks for.
+   */
+  | { readonly type: "InsufficientScope"; readonly url: string; readonly scope: string | undefined }
+  /** The token was refused, and the request's body can be read only once: another token is had, and the 401 stands. */
+  | { readonly type: "NotReplayed"; readonly url: string }
+
+/** Origin and path: a query may hold a secret. */
+export const placeOf = ({ origin, pathname }: URL): string => `${origin}${pathname}`
+
+/** The event of a 403's challenge, if it is this one. */
+export const insufficientScope = (status: number, challenge: string | null, url: URL): FetchEvent | undefined => {
+  if (status !== 403 || challenge === null || !/\berror="?insufficient_scope\b/.test(challenge)) return undefined
+  const [, quoted, bare] = /\bscope=(?:"([^"]*)"|([^\s,]+))/.exec(challenge) ?? []
+  return { type: "InsufficientScope", url: placeOf(url), scope: quoted ?? bare }
+}

@@ -1,0 +1,39 @@
+/** Where a credential's token may go: encrypted or to this machine, and below its own resource (RFC 8707). Pure. */
+import type * as Redacted from "effect/Redacted"
+import { isLoopback } from "../exchange/endpointUrl.ts"
+
+/** The request would carry the token in clear text, or to another resource than the one it is for. */
+export class ForeignResource extends TypeError {
+  override readonly name = "ForeignResource"
+}
+
+const within = (url: URL, resource: string): boolean => {
+  const home = new URL(resource)
+  const folder = home.pathname.endsWith("/") ? home.pathname : `${home.pathname}/`
+  return url.origin === home.origin && `${url.pathname}/`.startsWith(folder)
+}
+
+const isSafe = (url: URL): boolean => url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url))
+
+/** Why no token is sent to `url` at all; `undefined` when nothing speaks against it. */
+export const unsafe = (url: URL): ForeignResource | undefined =>
+  isSafe(url)
+    ? undefined
+    : new ForeignResource(`${url.origin} is neither https nor loopback: the token is not sent there`)
+
+/** Why the token for `resource` is not sent to `url`. A credential without a resource is for whatever it is used for. */
+export const foreign = (url: URL, resource: string | undefined): ForeignResource | undefined =>
+  resource === undefined || within(url, resource)
+    ? undefined
+    : new ForeignResource(`the token is for ${resource}; it is not sent to ${url.origin}${url.pathname}`)
+
+/** The token works only with a proof of a key (RFC 9449), which is made by `fetch` and nowhere else. */
+export class KeyBoundToken extends TypeError {
+  override readonly name = "KeyBoundToken"
+}
+
+/** Why a token does not go as a bearer token, which its resource server would refuse, and rightly. */
+export const keyBound = (dpopKey: Redacted.Redacted | undefined): KeyBoundToken | undefined =>
+  dpopKey === undefined
+    ? undefined
+    : new KeyBoundToken("the token is bound to a key (DPoP) and needs a proof with each request: use credential.fetch")
