@@ -8,6 +8,7 @@
  * - Tokens are `Redacted`, and no reason quotes the file (I10).
  */
 import * as Redacted from "effect/Redacted"
+import * as Expiry from "../lifecycle/Expiry.ts"
 import { fingerprint } from "../lifecycle/fingerprint.ts"
 import type { Surroundings } from "../store/home.ts"
 import type { GrantDocument } from "./GrantDocument.ts"
@@ -22,7 +23,7 @@ export type Held =
       readonly accessFingerprint: string
       /** Absent: no other access token follows this one. */
       readonly refreshFingerprint: string | undefined
-      /** Epoch milliseconds, where the file says it. */
+      /** Epoch milliseconds, where the file or the token itself (a JWT's `exp`) says it. */
       readonly expiresAt: number | undefined
     }
   | {
@@ -156,12 +157,13 @@ export const heldOf = (found: Found): Held => {
       ...(scope && { scope }),
     },
   }
+  const inToken = Expiry.fromDocument(undefined, accessToken)
   return {
     _tag: "Grant",
     document: Redacted.make(document, { label: "grant" }),
     accessFingerprint: fingerprint(accessToken),
     refreshFingerprint: refreshToken && fingerprint(refreshToken),
-    expiresAt,
+    expiresAt: expiresAt ?? (inToken?._tag === "Known" ? inToken.at : undefined),
   }
 }
 

@@ -117,27 +117,28 @@ const why = (error: unknown): string => {
   return `it cannot be read (${code ?? "of a form that nobody foresaw"})`
 }
 
+const beginningWith = (folder: string, start: string): ReadonlyArray<string> => {
+  try {
+    return fs
+      .readdirSync(folder)
+      .filter((name) => name.startsWith(start))
+      .toSorted()
+  } catch {
+    return []
+  }
+}
+
 /** The places that `pattern` stands for: a `*` is any name, or the rest of one, in a folder. */
 const expand = (pattern: string): ReadonlyArray<string> => {
-  const [head, ...tail] = pattern.split("/").reduce<ReadonlyArray<string>>((parts, part) => {
-    const [last = "", earlier] = [parts.at(-1), parts.slice(0, -1)]
-    return parts.length > 0 && !last.includes("*") && !part.includes("*")
-      ? [...earlier, `${last}/${part}`]
-      : [...parts, part]
-  }, [])
-  return tail.reduce<ReadonlyArray<string>>(
+  const [root = "", ...parts] = pattern.split("/")
+  return parts.reduce<ReadonlyArray<string>>(
     (places, part) =>
-      places.flatMap((place) => {
-        if (!part.includes("*")) return [`${place}/${part}`]
-        const start = part.slice(0, part.indexOf("*"))
-        try {
-          const names = fs.readdirSync(place).filter((name) => name.startsWith(start))
-          return names.toSorted().map((name) => `${place}/${name}`)
-        } catch {
-          return []
-        }
-      }),
-    [head ?? pattern],
+      places.flatMap((place) =>
+        part.includes("*")
+          ? beginningWith(place, part.slice(0, part.indexOf("*"))).map((name) => `${place}/${name}`)
+          : [`${place}/${part}`],
+      ),
+    [root],
   )
 }
 
