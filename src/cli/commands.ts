@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import manifest from "../../package.json" with { type: "json" }
 import { diagram } from "./commands/diagram.ts"
+import { doctor } from "./commands/doctor.ts"
 import { explain } from "./commands/explain.ts"
 import { explore } from "./commands/explore.ts"
 import { importGrant } from "./commands/import.ts"
@@ -26,7 +27,7 @@ import { Usage } from "./Usage.ts"
 export const tokenkeep = Command.make("tokenkeep").pipe(
   Command.withDescription("Keeps OAuth tokens alive: one access token that works, whoever else is refreshing it."),
   Command.withSubcommands([
-    { group: "Tokens", commands: [token, status, list, explain] },
+    { group: "Tokens", commands: [token, status, list, explain, doctor] },
     { group: "Grants", commands: [login, importGrant, logout] },
     { group: "The store", commands: [seal, unseal] },
     { group: "How it works", commands: [providers, diagram] },

@@ -52,7 +52,19 @@ export interface StoreFile {
   readonly places: (surroundings: Surroundings) => ReadonlyArray<string>
   /** Which loader turns it into the JSON value that `read` is given. */
   readonly kind: "json" | "database" | "folder"
+  /** The owner no longer reads it, and what to do. */
+  readonly retired?: string
   readonly read: (content: Json, surroundings: Surroundings) => ReadonlyArray<Entry>
+}
+
+/** A lock that the owner takes while it refreshes. Those of the kernel (`flock`) vanish with their holder. */
+export interface LockFile {
+  readonly places: (surroundings: Surroundings) => ReadonlyArray<string>
+  readonly kind: "file" | "folder"
+  /** From which age on its owner takes it over. */
+  readonly staleMillis: number
+  /** Its owner goes by the process that is named in it. */
+  readonly byPid?: boolean
 }
 
 export interface Owner {
@@ -61,6 +73,7 @@ export interface Owner {
   /** The command by which a person signs in there. */
   readonly signIn: string
   /** The first is the one that a file of unknown name is taken for. */
+  readonly locks?: ReadonlyArray<LockFile>
   readonly files: readonly [StoreFile, ...ReadonlyArray<StoreFile>]
 }
 
@@ -167,6 +180,9 @@ export const heldOf = (found: Found): Held => {
   }
 }
 
+/** A name goes to a terminal, and nobody knows who wrote it. */
+const printable = (name: string): string => name.replaceAll(/[^\x20-\x7e]+/g, "?").slice(0, 200)
+
 /** An entry for each member of an object: `name` may give it a better name than its key, if that is the only one. */
 export const entriesOf = (
   content: Json,
@@ -182,5 +198,5 @@ export const entriesOf = (
       : { key, name: name(found, key), held: held(found, key) }
   })
   const isTaken = (name: string): boolean => named.filter((each) => each.name === name).length > 1
-  return named.map(({ held, key, name }) => ({ name: isTaken(name) ? key : name, held }))
+  return named.map(({ held, key, name }) => ({ name: printable(isTaken(name) ? key : name), held }))
 }

@@ -49,6 +49,16 @@ export const claudeCode: Owner = {
   id: "claude-code",
   name: "Claude Code",
   signIn: "claude, then /login",
+  locks: [
+    {
+      kind: "folder",
+      staleMillis: 60_000,
+      places: (surroundings) => {
+        const folder = folderOf(surroundings, ["CLAUDE_CONFIG_DIR"], ".claude")
+        return [`${folder}/.oauth_refresh.lock`, `${folder}.lock`, `${folder}/.storage-write.lock`]
+      },
+    },
+  ],
   files: [
     {
       kind: "json",

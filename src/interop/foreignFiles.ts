@@ -18,6 +18,8 @@ export interface ForeignFile {
   readonly entries: ReadonlyArray<Entry>
   /** Why nothing of it can be read. */
   readonly problem: string | undefined
+  /** The owner no longer reads it, and what to do. */
+  readonly retired?: string | undefined
 }
 
 /** More than any login file has. Read in one go, and the process's memory is not the file's to fill. */
@@ -129,7 +131,7 @@ const beginningWith = (folder: string, start: string): ReadonlyArray<string> => 
 }
 
 /** The places that `pattern` stands for: a `*` is any name, or the rest of one, in a folder. */
-const expand = (pattern: string): ReadonlyArray<string> => {
+export const expand = (pattern: string): ReadonlyArray<string> => {
   const [root = "", ...parts] = pattern.split("/")
   return parts.reduce<ReadonlyArray<string>>(
     (places, part) =>
@@ -152,6 +154,7 @@ const read = (owner: Owner, file: StoreFile, place: string, surroundings: Surrou
       mode: surroundings.platform === "win32" ? undefined : mode & 0o777,
       entries,
       problem: undefined,
+      retired: file.retired,
     }
   } catch (error) {
     return { ...base, problem: why(error) }

@@ -67,6 +67,14 @@ export const openclaw: Owner = {
   id: "openclaw",
   name: "OpenClaw",
   signIn: "openclaw models auth login",
+  locks: [
+    {
+      kind: "file",
+      staleMillis: 180_000,
+      byPid: true,
+      places: (surroundings) => [`${stateFolder(surroundings)}/locks/oauth-refresh/lock-*`],
+    },
+  ],
   files: [
     {
       kind: "database",
@@ -90,6 +98,7 @@ export const openclaw: Owner = {
         `${stateFolder(surroundings)}/agents/*/agent/auth-profiles.json`,
         `${folderOf(surroundings, [], ".clawdbot")}/agents/*/agent/auth-profiles.json`,
       ],
+      retired: "OpenClaw reads it no more since 2026.7: openclaw doctor --fix moves it into its database",
       read: profilesOf,
     },
   ],

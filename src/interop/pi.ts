@@ -44,6 +44,14 @@ export const pi: Owner = {
   id: "pi",
   name: "pi",
   signIn: "pi, then /login",
+  locks: [
+    { kind: "folder", staleMillis: 30_000, places: (surroundings) => [`${agentFolder(surroundings)}/auth.json.lock`] },
+    {
+      kind: "folder",
+      staleMillis: 20_000,
+      places: (surroundings) => [`${agentFolder(surroundings)}/mcp-auth-refresh-*`],
+    },
+  ],
   files: [
     {
       kind: "json",

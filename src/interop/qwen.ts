@@ -18,6 +18,13 @@ export const qwen: Owner = {
   id: "qwen",
   name: "Qwen Code",
   signIn: "qwen, then /auth",
+  locks: [
+    {
+      kind: "file",
+      staleMillis: 35_000,
+      places: (surroundings) => [`${folderOf(surroundings, ["QWEN_HOME"], ".qwen")}/oauth_creds.lock`],
+    },
+  ],
   files: [
     {
       kind: "json",

@@ -131,3 +131,86 @@ describe("import --from", () => {
     assert.include(nothing.stderr, "--from")
   })
 })
+
+describe("doctor", () => {
+  const dangersIn = (stdout: string, owner: string): ReadonlyArray<string> =>
+    JSON.parse(stdout)
+      .credentials.filter((each: { owner: string }) => each.owner === owner)
+      .flatMap(({ dangers }: { dangers: ReadonlyArray<{ kind: string }> }) => dangers.map(({ kind }) => kind))
+
+  it("nothing there: says so, and makes nothing", async () => {
+    const { code, stderr, stdout } = await run(["doctor"])
+    assert.strictEqual(code, 0)
+    assert.strictEqual(stdout, "")
+    assert.include(stderr, "no logins are on this machine")
+    assert.deepStrictEqual(fs.readdirSync(folder), [])
+  })
+
+  it("one single-use grant in two places, by the fingerprint, and each place names the other", async () => {
+    const file = put(".codex/auth.json", codexLogin)
+    await run(["import", "--from", "codex", "--name", "chatgpt"])
+    const { code, stdout } = await run(["doctor", "--json"])
+    assert.strictEqual(code, 0)
+    assert.deepStrictEqual(dangersIn(stdout, "Codex"), ["shared"])
+    assert.deepStrictEqual(dangersIn(stdout, "tokenkeep"), ["shared"])
+    const { stdout: text } = await run(["doctor"])
+    assert.include(text, `chatgpt of Codex (${file})`)
+    assert.include(text, "chatgpt of tokenkeep")
+    // With another login there, the danger is over.
+    put(".codex/auth.json", { ...codexLogin, tokens: { access_token: "secret-at-9", refresh_token: "secret-rt-9" } })
+    assert.deepStrictEqual(dangersIn((await run(["doctor", "--json"])).stdout, "Codex"), [])
+  })
+
+  it("states by our lifecycle, a missing refresh token with its cure, open files, left-over locks, and nothing changed", async () => {
+    put(".gemini/oauth_creds.json", { access_token: "secret-at", expiry_date: Date.now() + hour }, 0o644)
+    put(".claude/.credentials.json", claudeLogin("secret-rt-2", { expiresAt: 1 }))
+    put(".codex/.credentials.json", {
+      "a|1": {
+        server_name: "a",
+        server_url: "https://a.example",
+        client_id: "c",
+        access_token: "secret-at",
+        refresh_token: "secret-r",
+      },
+    })
+    fs.mkdirSync(path.join(folder, ".qwen"))
+    fs.writeFileSync(path.join(folder, ".qwen/oauth_creds.json"), '{"access_token":"secret-')
+    fs.chmodSync(path.join(folder, ".qwen/oauth_creds.json"), 0o600)
+    const lock = path.join(folder, ".claude/.oauth_refresh.lock")
+    fs.mkdirSync(lock)
+    const fresh = await run(["doctor", "--json"])
+    assert.notInclude(fresh.stdout, "staleLock")
+    fs.utimesSync(lock, new Date(Date.now() - hour), new Date(Date.now() - hour))
+    const before = fs.readdirSync(folder, { recursive: true }).toSorted()
+    const { code, stderr, stdout } = await run(["doctor", "--json"])
+    assert.strictEqual(code, 0, stderr)
+    const { credentials, files } = JSON.parse(stdout)
+    const states = Object.fromEntries(credentials.map(({ owner, state }: Record<string, string>) => [owner, state]))
+    assert.deepStrictEqual(states, { Codex: "valid", "Gemini CLI": "valid", "Claude Code": "lapsed" })
+    assert.deepStrictEqual(dangersIn(stdout, "Gemini CLI"), ["noRefreshToken"])
+    assert.deepStrictEqual(dangersIn(stdout, "Codex"), ["ignored"])
+    const kinds = files.flatMap(({ dangers, place }: { dangers: ReadonlyArray<{ kind: string }>; place: string }) =>
+      dangers.map(({ kind }) => [path.relative(folder, place), kind]),
+    )
+    assert.sameDeepMembers(kinds, [
+      [".gemini/oauth_creds.json", "readable"],
+      [".qwen/oauth_creds.json", "unreadable"],
+      [".claude/.oauth_refresh.lock", "staleLock"],
+    ])
+    const text = await run(["doctor"])
+    for (const part of ["access_type=offline", "prompt=consent", "chmod 600", "its owner may be writing it"]) {
+      assert.include(text.stdout, part)
+    }
+    assert.deepStrictEqual(fs.readdirSync(folder, { recursive: true }).toSorted(), before)
+  })
+
+  it("a store of ours that cannot be read is told of, and the rest too", async () => {
+    put("home/keep.db", "no database")
+    put(".codex/auth.json", codexLogin)
+    const { code, stdout } = await run(["doctor", "--json"])
+    assert.strictEqual(code, 0)
+    const { credentials, files } = JSON.parse(stdout)
+    assert.lengthOf(credentials, 1)
+    assert.strictEqual(files[0].dangers[0].kind, "unreadable")
+  })
+})
