@@ -54,6 +54,10 @@ const warnings = ({ importedFrom, reuse, tokens }: Grant, rule: string, now: num
   ]
 }
 
+/** As a flag of choices, the help would be wider than a terminal. */
+const sources = ["json", ...owners.map(({ id }) => id)]
+const isSource = (text: string): boolean => sources.includes(text)
+
 const ownerOf = (id: string | undefined) => owners.find((owner) => owner.id === id)
 
 const ownDocument = Effect.fnUntraced(function* (file: Option.Option<string>, entry: Option.Option<string>) {
@@ -75,7 +79,9 @@ export const importGrant = Command.make(
       Argument.optional,
     ),
     name: nameFlag.pipe(Flag.withDescription("The name to keep it under")),
-    from: Flag.Literals("from", ["json", ...owners.map(({ id }) => id)]).pipe(
+    from: Flag.String("from").pipe(
+      Flag.withMetavar("json|PROGRAM"),
+      Flag.filterMap(Option.liftPredicate(isSource), () => `one of ${sources.join(", ")}`),
       Flag.withDescription("Whose the file is: tokenkeep's own document (json, the default), or a program's"),
       Flag.withDefault("json"),
     ),
