@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import manifest from "../../package.json" with { type: "json" }
 import { dockerCredential, gitCredential } from "./commands/credentialHelper.ts"
 import { diagram } from "./commands/diagram.ts"
+import { doctor } from "./commands/doctor.ts"
 import { exec } from "./commands/exec.ts"
 import { explain } from "./commands/explain.ts"
 import { explore } from "./commands/explore.ts"
@@ -29,7 +30,7 @@ import { Usage } from "./Usage.ts"
 export const tokenkeep = Command.make("tokenkeep").pipe(
   Command.withDescription("Keeps OAuth tokens alive: one access token that works, whoever else is refreshing it."),
   Command.withSubcommands([
-    { group: "Tokens", commands: [token, status, list, explain] },
+    { group: "Tokens", commands: [token, status, list, explain, doctor] },
     { group: "Grants", commands: [login, importGrant, logout] },
     { group: "The store", commands: [seal, unseal] },
     { group: "Other programs", commands: [exec, proxy, gitCredential, dockerCredential] },

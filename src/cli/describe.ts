@@ -2,7 +2,7 @@
 import * as GrantDocument from "../interop/GrantDocument.ts"
 import { timestamp } from "../interop/timestamp.ts"
 import type { Status } from "../keeper/Keeper.ts"
-import type { Mint } from "../lifecycle/Credential.ts"
+import type { ImportedFrom, Mint } from "../lifecycle/Credential.ts"
 import { deadWords, lostWords, signInAdvice } from "../keeper/wording.ts"
 import { relative, when } from "./times.ts"
 
@@ -80,6 +80,9 @@ const mintWords = (mint: Mint): string =>
     ? "the client asks for each token in its own name"
     : `each token is had by the word of ${mint.parent}'s identity provider`
 
+const importWords = ({ entry, owner, place }: ImportedFrom): string =>
+  `${entry} of ${owner} (${place}), which may use the same refresh token`
+
 /** The detail of one credential, a line each. */
 export const lines = (status: Status, now: number): ReadonlyArray<string> => {
   const { credential } = status
@@ -98,6 +101,7 @@ export const lines = (status: Status, now: number): ReadonlyArray<string> => {
     ["provider", `${document.provider}, a reused refresh token: ${reuse}`],
     ["access token", `fingerprint ${tokens.access_token_fingerprint}`],
     ["refresh token", tokens.refresh_token_fingerprint ? `fingerprint ${tokens.refresh_token_fingerprint}` : noRefresh],
+    ["taken over", credential.importedFrom && importWords(credential.importedFrom)],
     ["next", nextStep(status)],
   ]
   return [
@@ -132,6 +136,7 @@ export const json = (status: Status) => {
       issued_at: timestamp(ticket.issuedAt),
       holder: { label: ticket.holder.label, pid: ticket.holder.pid, host: ticket.holder.host },
     },
+    imported_from: credential.importedFrom,
     ...GrantDocument.toDocument(credential),
   }
 }

@@ -189,6 +189,15 @@ export const SignedIn = Schema.Struct({
 })
 export type SignedIn = typeof SignedIn.Type
 
+/** Another program's file that a grant was taken over from: it is still there, and still presents the same tokens. */
+export const ImportedFrom = Schema.Struct({
+  /** As `import --from` calls it. */
+  owner: Schema.NonEmptyString,
+  place: Schema.String,
+  entry: Schema.String,
+})
+export type ImportedFrom = typeof ImportedFrom.Type
+
 export const Credential = Schema.Struct({
   name: Schema.NonEmptyString,
   generation: Schema.Int,
@@ -220,6 +229,8 @@ export const Credential = Schema.Struct({
   seed: Schema.optionalKey(Schema.String),
   /** Absent where the grant was imported. */
   signedIn: Schema.optionalKey(SignedIn),
+  /** Absent where the grant was not another program's. */
+  importedFrom: Schema.optionalKey(ImportedFrom),
   /** How many forced refreshes in a row led here; paces a resource server that refuses every token it is shown. */
   forced: Schema.Int,
 })

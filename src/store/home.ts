@@ -19,10 +19,12 @@ export const homeFolder = ({ env, homedir, platform }: Surroundings): string => 
   return env["XDG_DATA_HOME"]?.startsWith("/") ? `${env["XDG_DATA_HOME"]}/tokenkeep` : `${user}/.local/share/tokenkeep`
 }
 
+/** Those of this process. */
+export const current = (): Surroundings => ({
+  env: process.env,
+  platform: process.platform,
+  homedir: () => process.getBuiltinModule("node:os").homedir(),
+})
+
 /** The folder of this process. */
-export const currentHome = (): string =>
-  homeFolder({
-    env: process.env,
-    platform: process.platform,
-    homedir: () => process.getBuiltinModule("node:os").homedir(),
-  })
+export const currentHome = (): string => homeFolder(current())

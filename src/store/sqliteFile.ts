@@ -48,7 +48,7 @@ export interface Opened {
 }
 
 /** Loaded on first use. Node 22 announces it as experimental, on the stderr of whoever uses us: that one is dropped. */
-const loadSqlite = (file: string): typeof Sqlite => {
+export const loadSqlite = (file: string): typeof Sqlite => {
   const { emitWarning } = process
   process.emitWarning = (warning: string | Error, ...rest: Array<unknown>): void => {
     if (String(warning).startsWith("SQLite is an experimental feature")) return

@@ -77,7 +77,17 @@ const bringIn = async (expiresIn: number, over?: object) => {
 
 describe("help", () => {
   it("each command says what it does, with examples and exit codes", async () => {
-    for (const command of ["token", "import", "status", "list", "logout", "providers", "diagram", "explore"]) {
+    for (const command of [
+      "token",
+      "import",
+      "status",
+      "list",
+      "logout",
+      "providers",
+      "doctor",
+      "diagram",
+      "explore",
+    ]) {
       const { code, stderr, stdout } = await run([command, "--help"])
       assert.strictEqual(code, 0)
       assert.strictEqual(stderr, "")

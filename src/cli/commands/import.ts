@@ -1,16 +1,20 @@
-/** `tokenkeep import FILE --name NAME`: takes a grant over from a document. */
+/** `tokenkeep import [FILE] --name NAME`: takes a grant over from a document, or from another program's login. */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type { Grant } from "../../interop/GrantDocument.ts"
 import * as GrantDocument from "../../interop/GrantDocument.ts"
 import { Keeper } from "../../keeper/Keeper.ts"
 import { fingerprint } from "../../lifecycle/fingerprint.ts"
+import { owners } from "../../interop/owners.ts"
+import { sharedWarning, take, type Taken } from "../foreign.ts"
 import { readFile, readStdin } from "../input.ts"
+import { Usage } from "../Usage.ts"
 import { withKeeper } from "../keeper.ts"
 import { find, generic } from "../../provider/ProviderProfile.ts"
 import { nameFlag, paragraphs } from "../params.ts"
@@ -21,52 +25,88 @@ import { when } from "../times.ts"
 const main = ({ tokens }: Grant): Redacted.Redacted => tokens.refreshToken ?? tokens.accessToken
 
 /** What somebody should know who has just handed this grant over. */
-const warnings = ({ reuse, tokens }: Grant, rule: string, now: number): ReadonlyArray<string> => [
-  ...(tokens.refreshToken === undefined
-    ? [`there is no refresh token: when this access token ends, a person has to sign in again. ${rule}`]
-    : []),
-  ...(tokens.expiry._tag === "Unknown"
-    ? [
-        "no expiry is known (tokens.expires_at): the token is handed out until --refused says that a server turned it down",
-      ]
-    : []),
-  ...(tokens.expiry._tag === "Known" && tokens.expiry.at <= now
-    ? [
-        `the access token ended at ${when(tokens.expiry.at, now)}${tokens.refreshToken ? ": the first request refreshes it" : ""}`,
-      ]
-    : []),
-  ...(tokens.refreshToken !== undefined && (reuse.class === "strict" || reuse.class === "rejectOnly")
-    ? [
-        "from now on only tokenkeep may use this refresh token: whoever else does ends the login for both. Delete the document",
-      ]
-    : []),
-]
+const warnings = ({ importedFrom, reuse, tokens }: Grant, rule: string, now: number): ReadonlyArray<string> => {
+  const isSingleUse = reuse.class === "strict" || reuse.class === "rejectOnly"
+  const owner = ownerOf(importedFrom?.owner)
+  return [
+    ...(tokens.refreshToken === undefined
+      ? [`there is no refresh token: when this access token ends, a person has to sign in again. ${rule}`]
+      : []),
+    ...(tokens.expiry._tag === "Unknown"
+      ? [
+          "no expiry is known (tokens.expires_at): the token is handed out until --refused says that a server turned it down",
+        ]
+      : []),
+    ...(tokens.expiry._tag === "Known" && tokens.expiry.at <= now
+      ? [
+          `the access token ended at ${when(tokens.expiry.at, now)}${tokens.refreshToken ? ": the first request refreshes it" : ""}`,
+        ]
+      : []),
+    ...(tokens.refreshToken === undefined
+      ? []
+      : importedFrom !== undefined && owner !== undefined
+        ? [sharedWarning(owner, importedFrom.place, isSingleUse)]
+        : isSingleUse
+          ? [
+              "from now on only tokenkeep may use this refresh token: whoever else does ends the login for both. Delete the document",
+            ]
+          : []),
+  ]
+}
+
+/** As a flag of choices, the help would be wider than a terminal. */
+const sources = ["json", ...owners.map(({ id }) => id)]
+const isSource = (text: string): boolean => sources.includes(text)
+
+const ownerOf = (id: string | undefined) => owners.find((owner) => owner.id === id)
+
+const ownDocument = Effect.fnUntraced(function* (file: Option.Option<string>, entry: Option.Option<string>) {
+  if (Option.isNone(file)) {
+    return yield* new Usage({
+      message: "import: FILE is missing, or --from with the program whose login is meant. See: tokenkeep import --help",
+    })
+  }
+  if (Option.isSome(entry)) return yield* new Usage({ message: "--entry goes with --from and a program" })
+  const source = yield* file.value === "-" ? readStdin : readFile(file.value)
+  return { document: yield* Effect.fromResult(GrantDocument.parse(source)), importedFrom: undefined }
+})
 
 export const importGrant = Command.make(
   "import",
   {
-    file: Argument.String("FILE").pipe(Argument.withDescription("The document, or - for standard input")),
+    file: Argument.String("FILE").pipe(
+      Argument.withDescription("The document, or - for standard input. With --from, the program's own file"),
+      Argument.optional,
+    ),
     name: nameFlag.pipe(Flag.withDescription("The name to keep it under")),
-    from: Flag.Literals("from", ["json"]).pipe(
-      Flag.withDescription("What the file is: tokenkeep's own JSON document (default json)"),
+    from: Flag.String("from").pipe(
+      Flag.withMetavar("json|PROGRAM"),
+      Flag.filterMap(Option.liftPredicate(isSource), () => `one of ${sources.join(", ")}`),
+      Flag.withDescription("Whose the file is: tokenkeep's own document (json, the default), or a program's"),
       Flag.withDefault("json"),
+    ),
+    entry: Flag.String("entry").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("Which of the program's logins, where it has several"),
+      Flag.optional,
     ),
     provider: providerFlag,
   },
-  Effect.fnUntraced(function* ({ file, name, provider }) {
-    const source = yield* file === "-" ? readStdin : readFile(file)
-    const document = yield* Effect.fromResult(GrantDocument.parse(source))
+  Effect.fnUntraced(function* ({ entry, file, from, name, provider }) {
     const now = yield* Clock.currentTimeMillis
+    const owner = ownerOf(from)
+    const { document, importedFrom }: Taken = yield* owner ? take(owner, file, entry, now) : ownDocument(file, entry)
     const known = yield* knownProfiles
     const profile = yield* namedProfile(known, provider)
     const named = profile && Predicate.isObject(document) ? { ...document, provider: profile.id } : document
     const profiles = profile ? [profile, ...known.profiles] : known.profiles
-    const grant = yield* Effect.fromResult(GrantDocument.toCredential(named, name, now, profiles))
+    const taken = yield* Effect.fromResult(GrantDocument.toCredential(named, name, now, profiles))
+    const grant = importedFrom === undefined ? taken : { ...taken, importedFrom }
     const { refreshTokenRule } = find(profiles, grant.provider) ?? generic
     yield* store(grant, warnings(grant, refreshTokenRule, now)).pipe(withKeeper())
   }),
 ).pipe(
-  Command.withShortDescription("Take a grant over from a document"),
+  Command.withShortDescription("Take a grant over from a document or another program"),
   Command.withDescription(
     paragraphs(
       "Take a grant over, in place of what was kept under the name. The document:",
@@ -78,13 +118,22 @@ export const importGrant = Command.make(
       "token_endpoint, client_id and access_token are needed. It may also say provider, issuer, resource, token_type, scope,",
       "token_endpoint_auth_method, and as reuse what the server does with a refresh token that is used again. Without",
       "provider, the server's profile is found by its issuer or its token endpoint (tokenkeep providers).",
+      "",
+      "With --from, a login of another program is taken over: of codex (ChatGPT) and codex-mcp, openclaw, pi, opencode,",
+      "gemini, qwen, claude-code or mcp-remote. Without FILE it is looked for where the program keeps it. Its file is only",
+      "read, and so the grant has two users then: where a refresh token works once, only one of them may go on using it.",
     ),
   ),
   Command.withExamples([
     { command: "tokenkeep import grant.json --name github", description: "From a file" },
     {
       command: "vault read -field=grant secret/github | tokenkeep import - --name github",
-      description: "From another program",
+      description: "From another program's output",
+    },
+    { command: "tokenkeep import --from codex --name chatgpt", description: "The login of Codex" },
+    {
+      command: "tokenkeep import --from codex-mcp --entry linear --name linear",
+      description: "One of its logins to MCP servers",
     },
   ]),
 )

@@ -1,0 +1,192 @@
+/** `tokenkeep doctor`: what endangers the logins on this machine, ours and other programs'. It mends nothing itself. */
+import * as Command from "effect/cli/Command"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { type Danger, dangersOf, readable, type Seen } from "../../interop/danger.ts"
+import * as ForeignFiles from "../../interop/foreignFiles.ts"
+import { locksOf } from "../../interop/foreignLocks.ts"
+import type { Held } from "../../interop/ForeignStore.ts"
+import * as GrantDocument from "../../interop/GrantDocument.ts"
+import { owners } from "../../interop/owners.ts"
+import { Keeper, type Status } from "../../keeper/Keeper.ts"
+import * as Standing from "../../keeper/standing.ts"
+import { viewOf } from "../../lifecycle/View.ts"
+import { fingerprint } from "../../lifecycle/fingerprint.ts"
+import { find, generic, type ProviderProfile } from "../../provider/ProviderProfile.ts"
+import * as Home from "../../store/home.ts"
+import * as Describe from "../describe.ts"
+import { heldWords } from "../foreign.ts"
+import { withKeeper } from "../keeper.ts"
+import { jsonFlag, paragraphs } from "../params.ts"
+import { knownProfiles } from "../provider.ts"
+import { advise, result } from "../terminal.ts"
+
+/** A login as it is told of: what was seen, its state by our lifecycle, and that in words. */
+interface Login extends Seen {
+  readonly state: string
+  readonly words: string
+}
+
+interface Finding {
+  readonly place: string
+  readonly dangers: ReadonlyArray<Danger>
+}
+
+const seenOf = ({ credential }: Pick<Status, "credential">, profiles: ReadonlyArray<ProviderProfile>) => ({
+  isGrant: true,
+  refreshFingerprint: credential.tokens.refreshToken && fingerprint(Redacted.value(credential.tokens.refreshToken)),
+  isMinted: credential.mint !== undefined,
+  reuse: credential.reuse.class,
+  refreshTokenRule: (find(profiles, credential.provider) ?? generic).refreshTokenRule,
+  clockOffsetMillis: credential.tokens.clockOffsetMillis,
+})
+
+const noTicket = () => ({ holderGone: false, since: 0, drainedAt: 0, sameClock: true })
+
+/** Another program's login as it would stand here, had it been taken over. */
+const foreignState = (held: Held, profiles: ReadonlyArray<ProviderProfile>, now: number) => {
+  if (held._tag !== "Grant") {
+    const state = { SignedOut: "sign in", Busy: "refreshing", NotAGrant: "no grant", Unreadable: "unreadable" }[
+      held._tag
+    ]
+    return { isGrant: false, state }
+  }
+  // Some files leave it to the reader to find the endpoint, of which the state says nothing.
+  const document = { token_endpoint: "https://unknown.invalid", ...Redacted.value(held.document) }
+  const grant = GrantDocument.toCredential(document, "doctor", now, profiles)
+  if (Result.isFailure(grant)) return { isGrant: false, state: "unreadable" }
+  const credential = { ...grant.success, generation: 1 }
+  const status = Standing.statusOf(credential, viewOf(credential, 0, noTicket), now)
+  return { ...seenOf(status, profiles), state: Describe.stateWord(status) }
+}
+
+const foreignLogins = (
+  file: ForeignFiles.ForeignFile,
+  profiles: ReadonlyArray<ProviderProfile>,
+  now: number,
+): ReadonlyArray<Login> =>
+  file.entries.map(({ held, name }) => ({
+    owner: file.owner.name,
+    place: file.place,
+    name,
+    words: heldWords(held, now),
+    ...foreignState(held, profiles, now),
+    ...(file.owner.id === "codex-mcp" &&
+      held._tag === "Grant" &&
+      !Redacted.value(held.document).issuer && {
+        ignored: "it has no issuer, and Codex refreshes none without: take it over, or codex mcp login again",
+      }),
+  }))
+
+const aboutFile = ({ mode, place, problem, retired }: ForeignFiles.ForeignFile): ReadonlyArray<Danger> => [
+  ...readable(place, mode, fs.statSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false),
+  ...(problem === undefined ? [] : [{ kind: "unreadable" as const, message: `cannot be read: ${problem}` }]),
+  ...(retired === undefined ? [] : [{ kind: "retired" as const, message: retired }]),
+]
+
+interface Own {
+  readonly logins: ReadonlyArray<Login>
+  readonly dangers: ReadonlyArray<Danger>
+}
+
+/** What we keep ourselves. A store that is not there yet is not created. */
+const own = Effect.fnUntraced(function* (place: string, profiles: ReadonlyArray<ProviderProfile>, now: number) {
+  const stats = fs.statSync(place, { throwIfNoEntry: false })
+  if (stats === undefined) return { logins: [], dangers: [] } satisfies Own
+  // Seen before the store is opened, which narrows it.
+  const dangers = process.platform === "win32" ? [] : readable(place, stats.mode & 0o777, false)
+  const listed = yield* Effect.result(Effect.flatMap(Keeper, ({ list }) => list).pipe(withKeeper()))
+  if (Result.isFailure(listed)) {
+    const { failure } = listed
+    const message = failure._tag === "StoreUnavailable" ? failure.message : "cannot be read, for the reason above"
+    return { logins: [], dangers: [...dangers, { kind: "unreadable", message }] } satisfies Own
+  }
+  const logins = listed.success.map((status) => ({
+    owner: "tokenkeep",
+    place,
+    name: status.credential.name,
+    state: Describe.stateWord(status),
+    words: Describe.outlook(status, now)[0]!.replace(/^Now: /, ""),
+    ...seenOf(status, profiles),
+  }))
+  return { logins, dangers } satisfies Own
+})
+
+const lines = (logins: ReadonlyArray<Login>, findings: ReadonlyArray<Finding>): ReadonlyArray<string> => [
+  ...logins.flatMap((login) => [
+    `${login.owner}: ${login.name}  ${login.state}`,
+    `  ${login.words}`,
+    `  ${login.place}`,
+    ...dangersOf(login, logins).map(({ message }) => `  ! ${message}`),
+  ]),
+  ...findings.flatMap(({ dangers, place }) => [place, ...dangers.map(({ message }) => `  ! ${message}`)]),
+]
+
+export const doctor = Command.make(
+  "doctor",
+  { json: jsonFlag },
+  Effect.fnUntraced(function* ({ json }) {
+    const now = yield* Clock.currentTimeMillis
+    const { profiles } = yield* knownProfiles
+    const surroundings = Home.current()
+    const store = path.join(Home.currentHome(), "keep.db")
+    const mine = yield* own(store, profiles, now)
+    const files = owners.flatMap((owner) => ForeignFiles.found(owner, surroundings))
+    const logins = [...mine.logins, ...files.flatMap((file) => foreignLogins(file, profiles, now))]
+    const locks = owners.flatMap((owner) => locksOf(owner, surroundings, now))
+    const findings: ReadonlyArray<Finding> = [
+      { place: store, dangers: mine.dangers },
+      ...files.map((file) => ({ place: file.place, dangers: aboutFile(file) })),
+      ...locks.map(({ place, problem }) => ({
+        place,
+        dangers:
+          problem === undefined
+            ? []
+            : [
+                {
+                  kind: "staleLock" as const,
+                  message: `a lock that is left over: ${problem}. End its owner, then remove it`,
+                },
+              ],
+      })),
+    ].filter(({ dangers }) => dangers.length > 0)
+    if (json) {
+      const told = logins.map((login) => ({
+        owner: login.owner,
+        name: login.name,
+        place: login.place,
+        state: login.state,
+        words: login.words,
+        refresh_token_fingerprint: login.refreshFingerprint,
+        dangers: dangersOf(login, logins),
+      }))
+      return yield* result(JSON.stringify({ credentials: told, files: findings }, null, 2))
+    }
+    if (logins.length === 0 && findings.length === 0) return yield* advise("no logins are on this machine")
+    yield* result(lines(logins, findings).join("\n"))
+    const count = findings.flatMap(({ dangers }) => dangers).length
+    const total = logins.reduce((sum, login) => sum + dangersOf(login, logins).length, count)
+    yield* advise(total === 0 ? "nothing endangers them" : `${total} to see to, marked with !`)
+  }),
+).pipe(
+  Command.withShortDescription("Find what endangers the logins on this machine"),
+  Command.withDescription(
+    paragraphs(
+      "Show each login that is kept here, and those of Codex, OpenClaw, pi, opencode, Gemini CLI, Qwen Code, Claude Code and",
+      "mcp-remote on this machine: whose it is, how it stands, and what endangers it. That is one refresh token in two",
+      "places, none at all, a file that others can read or nobody understands, a lock that is left over, a clock that is off.",
+      "It asks no server and mends nothing. The exit code is 0 whatever it finds.",
+    ),
+  ),
+  Command.withExamples([
+    { command: "tokenkeep doctor" },
+    {
+      command: "tokenkeep doctor --json | jq '.credentials[] | select(.dangers != [])'",
+      description: "What is in danger",
+    },
+  ]),
+)

@@ -1,0 +1,58 @@
+/** Codex: `auth.json`, its login to ChatGPT. The keyring's entry (`Codex Auth`) holds the same JSON. */
+import * as Clients from "./clients.ts"
+import {
+  apiKey,
+  type Entry,
+  folderOf,
+  type Held,
+  heldOf,
+  type Json,
+  members,
+  type Owner,
+  signedOut,
+  text,
+  unreadable,
+} from "./ForeignStore.ts"
+import type { Surroundings } from "../store/home.ts"
+
+/** Codex itself goes by these, and by the file's own word on whose the grant is only after them. */
+const clientOf = (provenance: Readonly<Record<string, Json>> | undefined, { env }: Surroundings) => {
+  const issuer = text(provenance?.["issuer"])
+  const named = env["CODEX_REFRESH_TOKEN_URL_OVERRIDE"] || (issuer && `${issuer.replace(/\/+$/, "")}/oauth/token`)
+  return {
+    ...(named ? { issuer, tokenEndpoint: named } : Clients.openai),
+    clientId: text(provenance?.["client_id"]) ?? (env["CODEX_APP_SERVER_LOGIN_CLIENT_ID"] || Clients.openai.clientId),
+    // Wherever its endpoint is, it is spoken to in the same way.
+    provider: Clients.openai.provider,
+  }
+}
+
+const chatgpt = (content: Json, surroundings: Surroundings): Held => {
+  const file = members(content)
+  if (file === undefined) return unreadable("the file holds no JSON object")
+  const tokens = members(file["tokens"])
+  if (tokens === undefined) {
+    if (file["tokens"] != null) return unreadable("tokens is not a JSON object")
+    return text(file["OPENAI_API_KEY"]) || text(file["personal_access_token"]) ? apiKey : signedOut
+  }
+  return heldOf({
+    ...clientOf(members(tokens["oauth_provenance"]), surroundings),
+    access: tokens["access_token"],
+    refresh: tokens["refresh_token"],
+  })
+}
+
+export const codex: Owner = {
+  id: "codex",
+  name: "Codex",
+  signIn: "codex login",
+  files: [
+    {
+      kind: "json",
+      places: (surroundings) => [`${folderOf(surroundings, ["CODEX_HOME"], ".codex")}/auth.json`],
+      read: (content, surroundings): ReadonlyArray<Entry> => [
+        { name: "chatgpt", held: chatgpt(content, surroundings) },
+      ],
+    },
+  ],
+}

@@ -1,0 +1,219 @@
+/** The built command line over other programs' logins, against servers on loopback. */
+import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
+import { spawn } from "node:child_process"
+import * as fs from "node:fs"
+import * as http from "node:http"
+import type { AddressInfo } from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
+import * as AuthorizationServer from "./authorizationServer.ts"
+
+const entry = path.join(import.meta.dirname, "../../dist/cli/tokenkeep.cjs")
+
+let folder: string
+let server: AuthorizationServer.AuthorizationServer
+
+beforeEach(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-foreign-cli-"))
+  server = await AuthorizationServer.start()
+})
+afterEach(async () => {
+  await server.close()
+  fs.rmSync(folder, { recursive: true, force: true })
+})
+
+const run = async (args: ReadonlyArray<string>, { env = {}, input = "" } = {}) => {
+  const child = spawn(process.execPath, [entry, ...args], {
+    env: { PATH: process.env["PATH"], HOME: folder, TOKENKEEP_HOME: path.join(folder, "home"), ...env },
+  })
+  let [stdout, stderr] = ["", ""]
+  child.stdout.on("data", (chunk) => (stdout += chunk))
+  child.stderr.on("data", (chunk) => (stderr += chunk))
+  child.stdin.end(input)
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve))
+  assert.notInclude(stderr, "secret-")
+  if (args[0] !== "token") assert.notInclude(stdout, "secret-")
+  return { code, stdout, stderr }
+}
+
+const put = (place: string, content: unknown, mode = 0o600): string => {
+  const file = path.join(folder, place)
+  fs.mkdirSync(path.dirname(file), { recursive: true })
+  fs.writeFileSync(file, JSON.stringify(content), { mode })
+  return file
+}
+
+const hour = 3_600_000
+const codexLogin = { auth_mode: "chatgpt", tokens: { access_token: "secret-at-1", refresh_token: "secret-rt-1" } }
+const claudeLogin = (refreshToken: string, over: object = {}) => ({
+  claudeAiOauth: { accessToken: "secret-at-2", refreshToken, expiresAt: Date.now() + hour, ...over },
+})
+
+describe("import --from", () => {
+  it("takes the login of a program over from where it is kept, warns, and remembers it", async () => {
+    const file = put(".codex/auth.json", codexLogin)
+    const before = fs.readFileSync(file)
+    const { code, stderr, stdout } = await run(["import", "--from", "codex", "--name", "chatgpt"])
+    assert.strictEqual(code, 0, stderr)
+    assert.include(stdout, "chatgpt is kept, generation 1")
+    assert.include(stderr, `Codex still has the same refresh token (${file}), and it works once`)
+    assert.include(stderr, "codex login")
+    assert.deepStrictEqual(fs.readFileSync(file), before)
+    const status = await run(["status", "chatgpt"])
+    assert.include(status.stdout, `chatgpt of codex (${file})`)
+    assert.include(status.stdout, "openai")
+    const json = JSON.parse((await run(["status", "chatgpt", "--json"])).stdout)
+    assert.deepStrictEqual(json.imported_from, { owner: "codex", place: file, entry: "chatgpt" })
+    assert.strictEqual((await run(["token", "chatgpt"])).stdout, "secret-at-1\n")
+  })
+
+  it("a grant that was taken over is refreshed, and the file that it is from stays as it is", async () => {
+    const expired = [
+      {
+        serverName: "srv",
+        token: { accessToken: "secret-at-0", refreshToken: "secret-rt-1", expiresAt: 1, tokenType: "Bearer" },
+        clientId: "abc",
+        tokenUrl: server.tokenEndpoint,
+      },
+    ]
+    const file = put(".gemini/mcp-oauth-tokens.json", expired)
+    const before = fs.readFileSync(file)
+    assert.strictEqual((await run(["import", "--from", "gemini", "--name", "srv"])).code, 0)
+    const { code, stderr, stdout } = await run(["token", "srv"])
+    assert.strictEqual(code, 0, stderr)
+    assert.notInclude(stdout, "secret-at-0")
+    assert.deepStrictEqual(server.presented, [fingerprint("secret-rt-1")])
+    assert.deepStrictEqual(fs.readFileSync(file), before)
+  })
+
+  it("finds the token endpoint that a file does not say, by its issuer", async () => {
+    const site = http.createServer((_, response) => {
+      const issuer = `http://127.0.0.1:${(site.address() as AddressInfo).port}`
+      response.setHeader("content-type", "application/json")
+      response.end(JSON.stringify({ issuer, token_endpoint: `${issuer}/the/token` }))
+    })
+    await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve))
+    const issuer = `http://127.0.0.1:${(site.address() as AddressInfo).port}`
+    const login = { issuer, client_id: "c", access_token: "secret-at", refresh_token: "secret-rt", expires_at: null }
+    const both = {
+      "a|1": { ...login, server_name: "a" },
+      "b|2": { ...login, server_name: "b", refresh_token: "secret-b" },
+    }
+    put(".codex/.credentials.json", both)
+    const several = await run(["import", "--from", "codex-mcp", "--name", "b"])
+    assert.strictEqual(several.code, 2)
+    assert.include(several.stderr, "--entry NAME")
+    for (const part of ["a  ", "b  ", fingerprint("secret-b")]) assert.include(several.stderr, part)
+    const one = await run(["import", "--from", "codex-mcp", "--entry", "b", "--name", "b"])
+    site.close()
+    assert.strictEqual(one.code, 0, one.stderr)
+    const status = JSON.parse((await run(["status", "b", "--json"])).stdout)
+    assert.strictEqual(status.token_endpoint, `${issuer}/the/token`)
+    assert.strictEqual(status.tokens.refresh_token_fingerprint, fingerprint("secret-b"))
+  })
+
+  it("whatever cannot be taken over is told with the reason and the next step", async () => {
+    const missing = await run(["import", "--from", "qwen", "--name", "x"])
+    assert.strictEqual(missing.code, 2)
+    assert.include(missing.stderr, path.join(folder, ".qwen/oauth_creds.json"))
+    put(".claude/.credentials.json", claudeLogin("", { accessToken: "", expiresAt: 0 }))
+    const signedOut = await run(["import", "--from", "claude-code", "--name", "x"])
+    assert.strictEqual(signedOut.code, 2)
+    assert.include(signedOut.stderr, "signed out")
+    const torn = path.join(folder, "secret-torn.json")
+    fs.writeFileSync(torn, '{"access_token":"secret-')
+    const broken = await run(["import", torn, "--from", "qwen", "--name", "x"])
+    assert.strictEqual(broken.code, 2)
+    assert.include(broken.stderr, "its owner may be writing it")
+    const stranger = await run(["import", "--from", "secret-program", "--name", "x"])
+    assert.strictEqual(stranger.code, 2)
+    assert.include(stranger.stderr, "one of json, codex, codex-mcp")
+    const nothing = await run(["import", "--name", "x"])
+    assert.strictEqual(nothing.code, 2)
+    assert.include(nothing.stderr, "--from")
+  })
+})
+
+describe("doctor", () => {
+  const dangersIn = (stdout: string, owner: string): ReadonlyArray<string> =>
+    JSON.parse(stdout)
+      .credentials.filter((each: { owner: string }) => each.owner === owner)
+      .flatMap(({ dangers }: { dangers: ReadonlyArray<{ kind: string }> }) => dangers.map(({ kind }) => kind))
+
+  it("nothing there: says so, and makes nothing", async () => {
+    const { code, stderr, stdout } = await run(["doctor"])
+    assert.strictEqual(code, 0)
+    assert.strictEqual(stdout, "")
+    assert.include(stderr, "no logins are on this machine")
+    assert.deepStrictEqual(fs.readdirSync(folder), [])
+  })
+
+  it("one single-use grant in two places, by the fingerprint, and each place names the other", async () => {
+    const file = put(".codex/auth.json", codexLogin)
+    await run(["import", "--from", "codex", "--name", "chatgpt"])
+    const { code, stdout } = await run(["doctor", "--json"])
+    assert.strictEqual(code, 0)
+    assert.deepStrictEqual(dangersIn(stdout, "Codex"), ["shared"])
+    assert.deepStrictEqual(dangersIn(stdout, "tokenkeep"), ["shared"])
+    const { stdout: text } = await run(["doctor"])
+    assert.include(text, `chatgpt of Codex (${file})`)
+    assert.include(text, "chatgpt of tokenkeep")
+    // With another login there, the danger is over.
+    put(".codex/auth.json", { ...codexLogin, tokens: { access_token: "secret-at-9", refresh_token: "secret-rt-9" } })
+    assert.deepStrictEqual(dangersIn((await run(["doctor", "--json"])).stdout, "Codex"), [])
+  })
+
+  it("states by our lifecycle, a missing refresh token with its cure, open files, left-over locks, and nothing changed", async () => {
+    put(".gemini/oauth_creds.json", { access_token: "secret-at", expiry_date: Date.now() + hour }, 0o644)
+    put(".claude/.credentials.json", claudeLogin("secret-rt-2", { expiresAt: 1 }))
+    put(".codex/.credentials.json", {
+      "a|1": {
+        server_name: "a",
+        server_url: "https://a.example",
+        client_id: "c",
+        access_token: "secret-at",
+        refresh_token: "secret-r",
+      },
+    })
+    fs.mkdirSync(path.join(folder, ".qwen"))
+    fs.writeFileSync(path.join(folder, ".qwen/oauth_creds.json"), '{"access_token":"secret-')
+    fs.chmodSync(path.join(folder, ".qwen/oauth_creds.json"), 0o600)
+    const lock = path.join(folder, ".claude/.oauth_refresh.lock")
+    fs.mkdirSync(lock)
+    const fresh = await run(["doctor", "--json"])
+    assert.notInclude(fresh.stdout, "staleLock")
+    fs.utimesSync(lock, new Date(Date.now() - hour), new Date(Date.now() - hour))
+    const before = fs.readdirSync(folder, { recursive: true }).toSorted()
+    const { code, stderr, stdout } = await run(["doctor", "--json"])
+    assert.strictEqual(code, 0, stderr)
+    const { credentials, files } = JSON.parse(stdout)
+    const states = Object.fromEntries(credentials.map(({ owner, state }: Record<string, string>) => [owner, state]))
+    assert.deepStrictEqual(states, { Codex: "valid", "Gemini CLI": "valid", "Claude Code": "lapsed" })
+    assert.deepStrictEqual(dangersIn(stdout, "Gemini CLI"), ["noRefreshToken"])
+    assert.deepStrictEqual(dangersIn(stdout, "Codex"), ["ignored"])
+    const kinds = files.flatMap(({ dangers, place }: { dangers: ReadonlyArray<{ kind: string }>; place: string }) =>
+      dangers.map(({ kind }) => [path.relative(folder, place), kind]),
+    )
+    assert.sameDeepMembers(kinds, [
+      [".gemini/oauth_creds.json", "readable"],
+      [".qwen/oauth_creds.json", "unreadable"],
+      [".claude/.oauth_refresh.lock", "staleLock"],
+    ])
+    const text = await run(["doctor"])
+    for (const part of ["access_type=offline", "prompt=consent", "chmod 600", "its owner may be writing it"]) {
+      assert.include(text.stdout, part)
+    }
+    assert.deepStrictEqual(fs.readdirSync(folder, { recursive: true }).toSorted(), before)
+  })
+
+  it("a store of ours that cannot be read is told of, and the rest too", async () => {
+    put("home/keep.db", "no database")
+    put(".codex/auth.json", codexLogin)
+    const { code, stdout } = await run(["doctor", "--json"])
+    assert.strictEqual(code, 0)
+    const { credentials, files } = JSON.parse(stdout)
+    assert.lengthOf(credentials, 1)
+    assert.strictEqual(files[0].dangers[0].kind, "unreadable")
+  })
+})

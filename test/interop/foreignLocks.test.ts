@@ -1,0 +1,68 @@
+import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { locksOf } from "../../src/interop/foreignLocks.ts"
+import { owners } from "../../src/interop/owners.ts"
+
+const now = 1_800_000_000_000
+
+let home: string
+
+beforeEach(() => {
+  home = fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-locks-"))
+})
+afterEach(() => fs.rmSync(home, { recursive: true, force: true }))
+
+const lock = (place: string, ageMillis: number, content?: string): void => {
+  const file = path.join(home, place)
+  fs.mkdirSync(path.dirname(file), { recursive: true })
+  if (content === undefined) fs.mkdirSync(file)
+  else fs.writeFileSync(file, content)
+  const at = new Date(now - ageMillis)
+  fs.utimesSync(file, at, at)
+}
+
+const problems = (id: string): ReadonlyArray<string | undefined> =>
+  locksOf(
+    owners.find((owner) => owner.id === id)!,
+    { env: {}, platform: "linux", homedir: () => home },
+    now,
+  ).map(({ problem }) => problem)
+
+describe("the locks of other programs", () => {
+  it.each([
+    ["pi", ".pi/agent/auth.json.lock", 30_000, undefined],
+    ["pi", ".pi/agent/mcp-auth-refresh-0123456789abcdef.lock", 20_000, undefined],
+    ["claude-code", ".claude/.oauth_refresh.lock", 60_000, undefined],
+    ["claude-code", ".claude.lock", 60_000, undefined],
+    ["qwen", ".qwen/oauth_creds.lock", 35_000, "some-uuid"],
+  ] as const)("%s, %s: left over after its own time and no sooner", (id, place, staleMillis, content) => {
+    lock(place, staleMillis, content)
+    assert.deepStrictEqual(problems(id), [undefined])
+    fs.rmSync(path.join(home, place), { recursive: true })
+    lock(place, staleMillis + 1_000, content)
+    assert.deepStrictEqual(problems(id), ["whoever held it is gone"])
+  })
+
+  it("OpenClaw's go by the process: one that lives may hold it as long as it likes", () => {
+    const place = ".openclaw/locks/oauth-refresh/lock-5440fa0b86d2697ef1152f7cb32a8157.lock"
+    lock(place, 3_600_000, JSON.stringify({ pid: process.pid }))
+    assert.deepStrictEqual(problems("openclaw"), [undefined])
+    fs.rmSync(path.join(home, place))
+    lock(place, 3_600_000, "")
+    assert.include(problems("openclaw")[0], "names no holder")
+    fs.rmSync(path.join(home, place))
+    // Above the largest pid that Linux gives out.
+    lock(place, 3_600_000, JSON.stringify({ pid: 2 ** 22 + 1 }))
+    assert.include(problems("openclaw")[0], "is gone")
+  })
+
+  it("of the wrong kind, or with something in it, block for ever", () => {
+    lock(".pi/agent/auth.json.lock", 0, "a file")
+    assert.include(problems("pi")[0], "it is a file")
+    fs.rmSync(path.join(home, ".pi/agent/auth.json.lock"))
+    lock(".pi/agent/auth.json.lock/owner", 0)
+    assert.include(problems("pi")[0], "not empty")
+  })
+})
