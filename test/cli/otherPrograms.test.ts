@@ -1,5 +1,6 @@
 /** The commands that stand behind other programs, as those programs run them: built, and in processes of their own. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import { execFile, execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as http from "node:http"
@@ -8,6 +9,8 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { promisify } from "node:util"
 import { openKeeper } from "../../src/promise.ts"
+import { grantDocument } from "../../src/testing/grantDocument.ts"
+import { listen } from "../../src/testing/http.ts"
 
 const built = path.join(import.meta.dirname, "../../dist/cli/tokenkeep.cjs")
 const secret = "secret-at-1"
@@ -111,6 +114,38 @@ describe("tokenkeep git-credential", () => {
       }
     }))
 })
+
+it.live("git's erase names the password that was refused: the next get has another", () =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const as = yield* listen({})
+      const grant = as.server.grant({}, Date.now())
+      const document = grantDocument(grant, { issuer: as.url, tokenEndpoint: as.tokenEndpoint })
+      yield* Effect.promise(() =>
+        used(async (place) => {
+          await using keeper = await openKeeper({ home: String(place.env["TOKENKEEP_HOME"]), background: false })
+          await keeper.import("git", JSON.parse(JSON.stringify(document)))
+          const helper = (operation: string, more = "") =>
+            run(
+              place,
+              "tokenkeep",
+              ["git-credential", "git", "--host", "git.example.com", operation],
+              `protocol=https\nhost=git.example.com\n${more}\n`,
+            )
+          assert.include(await helper("get"), { code: 0 })
+          assert.include(await helper("erase", `username=oauth2\npassword=${grant.accessToken}\n`), {
+            code: 0,
+            stdout: "",
+          })
+          assert.lengthOf(as.server.presentations(), 1)
+          const { stdout } = await helper("get")
+          assert.isFalse(stdout.includes(grant.accessToken))
+          assert.lengthOf(as.server.presentations(), 1)
+        }),
+      )
+    }),
+  ),
+)
 
 describe("tokenkeep docker-credential", () => {
   it("follows the protocol of docker-credential-helpers", () =>
