@@ -10,6 +10,7 @@ import { read } from "../exchange/read.ts"
 import type { Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
 import { type Answer, type Credential, type Holder, processOf } from "../lifecycle/Credential.ts"
+import * as Pace from "../lifecycle/pace.ts"
 import type { Event, ParamsOf } from "../lifecycle/protocol.ts"
 import type { View } from "../lifecycle/View.ts"
 import type { Profiles } from "../provider/Profiles.ts"
@@ -52,6 +53,7 @@ export const make = (surroundings: Surroundings) => {
     entry.verdict = credential.verdict
     entry.kept = credential.ticket?.answer && credential
     if (credential.pause) entry.trouble = credential.pause.cause
+    else if (Pace.openAt(credential) > now()) entry.trouble = Wording.paceTrouble
     if (credential.ticket?.vanishedAt !== undefined) entry.trouble ??= Wording.vanishedTrouble(credential.ticket)
     entry.cell = cellOf(credential, view)
   }

@@ -53,6 +53,9 @@ export const signInRequired = (
 /** Why nobody asks for another token yet: the newest one was minted a moment ago. */
 export const refusedTrouble = "a resource server has refused the newest token"
 
+/** Said while the pace of presentations is at its limit. */
+export const paceTrouble = "it has been refreshed as often as is allowed for now (tokenkeep explain tells by whom)"
+
 export const temporarilyUnavailable = (
   name: string,
   retryAt: number,

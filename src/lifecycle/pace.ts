@@ -9,8 +9,11 @@ import type { Credential } from "./Credential.ts"
 
 const burst = 30
 
+/** How long an imported token was granted for, nobody says: a guess that leaves room for short ones. */
+const guessedLifetimeMillis = 120_000
+
 const intervalMillis = ({ tokens: { expiry } }: Pick<Credential, "tokens">): number => {
-  const lifetime = expiry._tag === "Known" ? (expiry.lifetimeMillis ?? Infinity) : Infinity
+  const lifetime = expiry._tag === "Known" ? (expiry.lifetimeMillis ?? guessedLifetimeMillis) : Infinity
   return Math.min(120_000, Math.max(5_000, lifetime / 4))
 }
 

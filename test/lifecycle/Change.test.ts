@@ -5,6 +5,7 @@ import * as fc from "fast-check"
 import { apply, type Change } from "../../src/lifecycle/Change.ts"
 import * as Credential from "../../src/lifecycle/Credential.ts"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
+import * as Pace from "../../src/lifecycle/pace.ts"
 import { credential, tokens } from "./credentials.ts"
 
 const holder = { instance: "p", host: "h", bootId: "b", pid: 1, startedAt: "1", label: "test" }
@@ -125,8 +126,9 @@ describe("a pardon", () => {
 describe("the pace of presentations", () => {
   const hour = 3_600_000
   /** Presents and is turned away, as fast as it is let. */
-  const hammer = (lifetimeMillis: number, millis: number): number => {
-    let stored = credential({ tokens: tokens({ expiry: { _tag: "Known", at: lifetimeMillis, lifetimeMillis } }) })
+  const hammer = (lifetimeMillis: number | undefined, millis: number): number => {
+    const expiry = { _tag: "Known", at: hour, ...(lifetimeMillis !== undefined && { lifetimeMillis }) } as const
+    let stored = credential({ tokens: tokens({ expiry }) })
     let presented = 0
     for (let now = hour; now < hour + millis; now += 1_000) {
       const mine: Change = { _tag: "Claim", generation: 1, after: undefined, ticket: { ...ticket("a"), issuedAt: now } }
@@ -140,6 +142,14 @@ describe("the pace of presentations", () => {
   it("is at most 60 an hour for a token of an hour, whatever went wrong", () => {
     assert.isAtMost(hammer(hour, hour), 60)
     assert.isAtMost(hammer(hour, 10 * hour) - hammer(hour, 9 * hour), 30)
+  })
+  it("leaves an imported token, whose lifetime nobody knows, room for a short one", () => {
+    assert.isAtMost(hammer(undefined, hour), 150)
+    const imported = credential({ tokens: tokens({ expiry: { _tag: "Known", at: hour } }) })
+    const won = apply(imported, 1, { ...claim("a"), ticket: { ...ticket("a"), issuedAt: hour } } as Change)
+    const short = tokens({ expiry: { _tag: "Known", at: hour, lifetimeMillis: 1_000 } })
+    const after = apply(won, 1, { _tag: "Commit", generation: 1, seed: undefined, tokens: short, forced: 0 })!
+    assert.isAbove(hour - Pace.openAt(after), 100_000, "twenty more at once")
   })
   it("leaves a token of two minutes the room it needs", () => {
     assert.isAbove(hammer(120_000, hour), 100)
