@@ -158,7 +158,7 @@ export const make = Effect.fnUntraced(function* (
     const consequences = Effect.forEach(commands, (command) => carryOut(entry, command), { discard: true })
     if (!hasTelemetry) return consequences
     return Effect.andThen(
-      Telemetry.counted(entry.name, before, event, after, commands),
+      Telemetry.counted(before, event, after, commands),
       line === undefined ? consequences : Telemetry.traced(entry.name, line, consequences),
     )
   }
@@ -293,7 +293,7 @@ export const make = Effect.fnUntraced(function* (
       // Before an error is told from memory: what has been stored meanwhile? A hint may be on its way (I5).
       if (!entry.known || Standing.wouldBeTurnedAway(entry.state)) yield* errands.look(entry)
       if (!entry.known) return yield* entry.storeTrouble ?? Wording.notFound(entry.name)
-      if (hasTelemetry) yield* Telemetry.waited(entry.name)
+      if (hasTelemetry) yield* Telemetry.waited
       const waiter = Deferred.makeUnsafe<Access, TokenError>()
       ;(entry.waiters ??= new Set()).add(waiter)
       const leave = Effect.sync(() => entry.waiters?.delete(waiter))

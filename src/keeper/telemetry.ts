@@ -2,7 +2,7 @@
  * What a Keeper does, as Effect's spans and metrics, from which OpenTelemetry and others export. Names, states, generations
  * and fingerprints only (I10).
  *
- * | metric | counts | attributes beside `credential` |
+ * | metric | counts | attributes |
  * |---|---|---|
  * | `tokenkeep_presentations_total` | refresh tokens sent | |
  * | `tokenkeep_adoptions_total` | tokens that another process had got | |
@@ -10,7 +10,8 @@
  * | `tokenkeep_failures_total` | exchanges that gave no token | `class`: `denied`, `unavailable`, `vanished`, `store` |
  * | `tokenkeep_waits_total` | callers who had to wait | |
  *
- * A transition is a span `tokenkeep.<event>`. What follows from it is below it, and the first one is below the span of the
+ * A metric has no attribute for the credential: a process may hold a million of them, and each would be a series of its own.
+ * Spans have it. A transition is a span `tokenkeep.<event>`. What follows from it is below it, and the first one is below the span of the
  * caller who asked: so a trace tells which caller caused a refresh, and why.
  */
 import * as Effect from "effect/Effect"
@@ -28,9 +29,6 @@ const refusals = counter("refusals", "Access tokens that a resource server answe
 const failures = counter("failures", "Exchanges that gave no token, by class")
 const waits = counter("waits", "Callers who had to wait for a token")
 
-const add = (metric: ReturnType<typeof counter>, attributes: Readonly<Record<string, string>>) =>
-  Metric.update(Metric.withAttributes(metric, attributes), 1)
-
 const classes: Partial<Record<Event["type"], string>> = {
   Denied: "denied",
   Unavailable: "unavailable",
@@ -39,26 +37,24 @@ const classes: Partial<Record<Event["type"], string>> = {
 }
 
 /** A caller waits. */
-export const waited = (credential: string): Effect.Effect<void> => add(waits, { credential })
+export const waited: Effect.Effect<void> = Metric.update(waits, 1)
 
 /** Counts what one step says. */
 export const counted = (
-  credential: string,
   before: State,
   event: Event,
   after: State,
   commands: ReadonlyArray<Command>,
 ): Effect.Effect<void> => {
   const counts: Array<Effect.Effect<void>> = []
-  if (commands.some(({ type }) => type === "exchange")) counts.push(add(presentations, { credential }))
-  if (event.type === "Refused") counts.push(add(refusals, { credential }))
+  if (commands.some(({ type }) => type === "exchange")) counts.push(Metric.update(presentations, 1))
+  if (event.type === "Refused") counts.push(Metric.update(refusals, 1))
   const failure = classes[event.type]
-  if (failure !== undefined) counts.push(add(failures, { credential, class: failure }))
+  if (failure !== undefined) counts.push(Metric.update(Metric.withAttributes(failures, { class: failure }), 1))
   const isNews = event.type === "Looked" || event.type === "Superseded"
   const { generation } = before.context.view
   // The first look at a credential finds it, and adopts nothing.
-  if (isNews && generation > 0 && after.context.view.generation > generation)
-    counts.push(add(adoptions, { credential }))
+  if (isNews && generation > 0 && after.context.view.generation > generation) counts.push(Metric.update(adoptions, 1))
   return counts.length === 0 ? Effect.void : Effect.all(counts, { discard: true })
 }
 
