@@ -4,10 +4,10 @@ import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
-import * as os from "node:os"
 import * as path from "node:path"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import * as AuthorizationServer from "./authorizationServer.ts"
+import { temporaryFolder } from "../run.ts"
 
 const entry = path.join(import.meta.dirname, "../../dist/cli/tokenkeep.cjs")
 
@@ -15,12 +15,13 @@ let folder: string
 let server: AuthorizationServer.AuthorizationServer
 
 beforeEach(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-foreign-cli-"))
+  // What stands in it is what other programs hold.
+  folder = path.join(temporaryFolder("foreign-cli"), "given")
+  fs.mkdirSync(folder)
   server = await AuthorizationServer.start()
 })
 afterEach(async () => {
   await server.close()
-  fs.rmSync(folder, { recursive: true, force: true })
 })
 
 const run = async (args: ReadonlyArray<string>, { env = {}, input = "" } = {}) => {

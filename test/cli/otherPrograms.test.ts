@@ -5,12 +5,12 @@ import { execFile, execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
-import * as os from "node:os"
 import * as path from "node:path"
 import { promisify } from "node:util"
 import { openKeeper } from "../../src/promise.ts"
 import { grantDocument } from "../../src/testing/grantDocument.ts"
 import { listen } from "../../src/testing/http.ts"
+import { temporaryFolder } from "../run.ts"
 
 const built = path.join(import.meta.dirname, "../../dist/cli/tokenkeep.cjs")
 const secret = "secret-at-1"
@@ -21,24 +21,20 @@ interface Place {
 }
 
 const used = async (use: (place: Place) => Promise<void>): Promise<void> => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-programs-"))
-  try {
-    const home = path.join(folder, "home")
-    await using keeper = await openKeeper({ home })
-    await keeper.import("work", {
-      token_endpoint: "http://127.0.0.1:1/token",
-      client: { client_id: "abc" },
-      tokens: { access_token: secret, refresh_token: "secret-rt-1", expires_at: "2100-01-01T00:00:00Z" },
-    })
-    fs.mkdirSync(path.join(folder, "bin"))
-    fs.writeFileSync(path.join(folder, "bin/tokenkeep"), `#!/bin/sh\nexec "${process.execPath}" "${built}" "$@"\n`, {
-      mode: 0o755,
-    })
-    const PATH = `${path.join(folder, "bin")}:${process.env["PATH"]}`
-    await use({ folder, env: { PATH, HOME: folder, TOKENKEEP_HOME: home, GIT_TERMINAL_PROMPT: "0" } })
-  } finally {
-    fs.rmSync(folder, { recursive: true, force: true })
-  }
+  const folder = temporaryFolder("programs")
+  const home = path.join(folder, "home")
+  await using keeper = await openKeeper({ home })
+  await keeper.import("work", {
+    token_endpoint: "http://127.0.0.1:1/token",
+    client: { client_id: "abc" },
+    tokens: { access_token: secret, refresh_token: "secret-rt-1", expires_at: "2100-01-01T00:00:00Z" },
+  })
+  fs.mkdirSync(path.join(folder, "bin"))
+  fs.writeFileSync(path.join(folder, "bin/tokenkeep"), `#!/bin/sh\nexec "${process.execPath}" "${built}" "$@"\n`, {
+    mode: 0o755,
+  })
+  const PATH = `${path.join(folder, "bin")}:${process.env["PATH"]}`
+  await use({ folder, env: { PATH, HOME: folder, TOKENKEEP_HOME: home, GIT_TERMINAL_PROMPT: "0" } })
 }
 
 const run = async (place: Place, file: string, args: ReadonlyArray<string>, input = "") => {

@@ -1,20 +1,15 @@
 /** `keeper.events`: what a program without Effect hears. */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import { type KeeperEvent, openKeeper } from "../../src/promise.ts"
 import { grantDocument } from "../../src/testing/grantDocument.ts"
 import { server, upstream } from "./world.ts"
+import { temporaryFolder } from "../run.ts"
 
 it.live("tells who asked for a refresh, why, and what came of it; and what fetch has to say", () =>
   Effect.scoped(
     Effect.gen(function* () {
-      const home = yield* Effect.acquireRelease(
-        Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-events-"))),
-        (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true })),
-      )
+      const home = temporaryFolder("events")
       const as = yield* server()
       const up = yield* upstream(as, (_, response) =>
         response.writeHead(403, { "www-authenticate": 'Bearer error="insufficient_scope"' }).end(),

@@ -1,14 +1,12 @@
 /** Against an authorization server that somebody else wrote: discovered, registered, signed in, and refreshed once. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Fs from "node:fs"
-import * as Os from "node:os"
-import * as Path from "node:path"
 import { mcpAuth } from "../../src/client/mcp.ts"
 import { openKeeper } from "../../src/promise.ts"
 import { browser, listen } from "../signin/oidcProvider.ts"
 import { clientWith, finishAuth, type Line } from "./mcp/clients.ts"
 import * as Server from "./mcp/server.ts"
+import { temporaryFolder } from "../run.ts"
 
 const redirectUrl = "http://127.0.0.1/callback"
 
@@ -30,8 +28,7 @@ describe("tokenkeep/mcp and oidc-provider", () => {
       provider.on("grant.success", () => void granted++)
       const refused = new Set<string>()
       const resource = yield* Server.listen({ issuer, accepts: (token) => !refused.has(token) && token.includes(".") })
-      const home = Fs.mkdtempSync(Path.join(Os.tmpdir(), "tokenkeep-mcp-oidc-"))
-      yield* Effect.addFinalizer(() => Effect.sync(() => Fs.rmSync(home, { recursive: true, force: true })))
+      const home = temporaryFolder("mcp-oidc")
       const keeper = yield* Effect.acquireRelease(
         Effect.promise(() => openKeeper({ home, handleSignals: false })),
         (keeper) => Effect.promise(() => keeper.close()),

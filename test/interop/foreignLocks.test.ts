@@ -1,18 +1,19 @@
-import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
+import { assert, beforeEach, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { locksOf } from "../../src/interop/foreignLocks.ts"
 import { owners } from "../../src/interop/owners.ts"
+import { temporaryFolder } from "../run.ts"
 
 const now = 1_800_000_000_000
 
 let home: string
 
 beforeEach(() => {
-  home = fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-locks-"))
+  // What stands in it is what other programs hold.
+  home = path.join(temporaryFolder("locks"), "given")
+  fs.mkdirSync(home)
 })
-afterEach(() => fs.rmSync(home, { recursive: true, force: true }))
 
 const lock = (place: string, ageMillis: number, content?: string): void => {
   const file = path.join(home, place)

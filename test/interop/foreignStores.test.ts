@@ -1,9 +1,8 @@
 /** One contract for every reader of another program's logins, over files in the shapes that the programs write. */
-import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
+import { assert, beforeEach, describe, it } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import type { Entry, Json, Owner } from "../../src/interop/ForeignStore.ts"
@@ -11,13 +10,15 @@ import * as ForeignFiles from "../../src/interop/foreignFiles.ts"
 import * as GrantDocument from "../../src/interop/GrantDocument.ts"
 import { owners } from "../../src/interop/owners.ts"
 import { at, type Expected, type Fixture, fixtures } from "./foreignFixtures.ts"
+import { temporaryFolder } from "../run.ts"
 
 let home: string
 
 beforeEach(() => {
-  home = fs.mkdtempSync(path.join(os.tmpdir(), "tokenkeep-foreign-"))
+  // What stands in it is what other programs hold.
+  home = path.join(temporaryFolder("foreign"), "given")
+  fs.mkdirSync(home)
 })
-afterEach(() => fs.rmSync(home, { recursive: true, force: true }))
 
 const surroundings = (env: Readonly<Record<string, string>> = {}) => ({ env, platform: "linux", homedir: () => home })
 const ownerOf = ({ owner }: Fixture): Owner => owners.find(({ id }) => id === owner)!

@@ -79,10 +79,11 @@ export const stage = Effect.gen(function* () {
   const run = async ({ calls, face, fault, line, processes, spread }: Cell): Promise<Outcome> => {
     const grant = as.server.grant({ resource: resource.url }, Date.now())
     const name = `cell-${++count}`
-    const file = Path.join(folder, `${name}.json`)
+    const file = Path.join(folder, "given", `${name}.json`)
     const { issuer } = as.server
     if (face === "alone") {
       const { accessToken: access_token, refreshToken: refresh_token } = grant
+      Fs.mkdirSync(Path.dirname(file), { recursive: true })
       Fs.writeFileSync(file, JSON.stringify({ access_token, refresh_token, token_type: "Bearer", issuer }))
     } else {
       const document = JSON.stringify(grantDocument(grant, { issuer, tokenEndpoint: as.tokenEndpoint }))

@@ -1,17 +1,13 @@
 /** A strict authorization server, a real MCP server that trusts it, and a Keeper with a home of its own, which does nothing unasked. */
 import * as Effect from "effect/Effect"
-import * as Fs from "node:fs"
-import * as Os from "node:os"
 import * as Path from "node:path"
 import { openKeeper } from "../../../src/promise.ts"
 import { listen, type ListenOptions } from "../../../src/testing/http.ts"
 import * as Server from "./server.ts"
+import { temporaryFolder } from "../../run.ts"
 
 export const world = Effect.fnUntraced(function* (options: ListenOptions = {}) {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "tokenkeep-mcp-"))),
-    (folder) => Effect.sync(() => Fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 })),
-  )
+  const folder = temporaryFolder("mcp")
   const home = Path.join(folder, "home")
   const as = yield* Effect.orDie(listen({ policy: { reuse: "strict" }, ...options }))
   const resource = yield* Server.listen({
