@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs/promises"
+import * as os from "node:os"
 import * as path from "node:path"
 import { type Cell, type Outcome, stage } from "../test/client/mcp/cells.ts"
 import type { Face, Line } from "../test/client/mcp/clients.ts"
@@ -47,7 +48,11 @@ const version = async (name: string): Promise<string> => {
 }
 
 const measured = Effect.gen(function* () {
-  const { run } = yield* stage
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => fs.mkdtemp(path.join(os.tmpdir(), "tokenkeep-mcp-"))),
+    (folder) => Effect.promise(() => fs.rm(folder, { recursive: true, force: true, maxRetries: 5 })),
+  )
+  const { run } = yield* stage(folder)
   const rows: Array<string> = []
   for (const [processes, calls] of sizes) {
     for (const spread of [0, 60]) {

@@ -6,6 +6,7 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fault from "../../src/testing/Fault.ts"
 import { html } from "../../src/testing/answers.ts"
+import { temporaryFolder } from "../run.ts"
 import { type Cell, stage } from "./mcp/cells.ts"
 import type { Face, Line } from "./mcp/clients.ts"
 
@@ -40,7 +41,7 @@ const passing: Readonly<Record<string, Fault.Fault>> = {
 describe("parallel calls of MCP clients", () => {
   it.live("with Tokenkeep refresh once, and all succeed", () =>
     Effect.gen(function* () {
-      const { run } = yield* stage
+      const { run } = yield* stage(temporaryFolder("mcp"))
       for (const cell of clients.flatMap(([line, face]) => cells(line, face))) {
         const outcome = yield* Effect.promise(() => run(cell))
         const ok = cell.calls * cell.processes
@@ -51,7 +52,7 @@ describe("parallel calls of MCP clients", () => {
 
   it.live("with Tokenkeep open no browser for a failure that passes", () =>
     Effect.gen(function* () {
-      const { run } = yield* stage
+      const { run } = yield* stage(temporaryFolder("mcp"))
       for (const [line, face] of clients) {
         for (const [trouble, fault] of Object.entries(passing)) {
           const cell = { line, face, processes: 1, calls: 5, spread: 60, fault }
@@ -71,7 +72,7 @@ describe("parallel calls of MCP clients", () => {
 
   it.live("without it log the user out, and open a browser", () =>
     Effect.gen(function* () {
-      const { run } = yield* stage
+      const { run } = yield* stage(temporaryFolder("mcp"))
       for (const line of ["1.x", "2.x"] as const) {
         const alone = { line, face: "alone", processes: 1, spread: 0 } as const
         const five = yield* Effect.promise(() => run({ ...alone, calls: 5 }))

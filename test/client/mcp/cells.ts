@@ -68,8 +68,8 @@ const worker = (home: string) =>
 const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, each) => total + each, 0)
 
 /** Servers and processes for any number of cells, one after the other. */
-export const stage = Effect.gen(function* () {
-  const { as, folder, home, keeper, resource } = yield* world()
+export const stage = Effect.fnUntraced(function* (folder: string) {
+  const { as, home, keeper, resource } = yield* world({}, folder)
   const workers = yield* Effect.all(
     Array.from({ length: mostProcesses }, () => worker(home)),
     { concurrency: "unbounded" },

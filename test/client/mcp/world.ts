@@ -6,8 +6,7 @@ import { listen, type ListenOptions } from "../../../src/testing/http.ts"
 import * as Server from "./server.ts"
 import { temporaryFolder } from "../../run.ts"
 
-export const world = Effect.fnUntraced(function* (options: ListenOptions = {}) {
-  const folder = temporaryFolder("mcp")
+export const world = Effect.fnUntraced(function* (options: ListenOptions = {}, folder = temporaryFolder("mcp")) {
   const home = Path.join(folder, "home")
   const as = yield* Effect.orDie(listen({ policy: { reuse: "strict" }, ...options }))
   const resource = yield* Server.listen({
