@@ -2,7 +2,7 @@
 import * as GrantDocument from "../interop/GrantDocument.ts"
 import { timestamp } from "../interop/timestamp.ts"
 import type { Status } from "../keeper/Keeper.ts"
-import type { ImportedFrom, Mint } from "../lifecycle/Credential.ts"
+import { type ImportedFrom, type Mint, processOf } from "../lifecycle/Credential.ts"
 import { deadWords, lostWords, signInAdvice } from "../keeper/wording.ts"
 import { relative, when } from "./times.ts"
 
@@ -27,11 +27,11 @@ const pause = ({ credential }: Status, now: number): string =>
     : `${credential.pause.cause}; next try from ${when(credential.pause.until, now)}`
 
 const holder = ({ credential: { ticket } }: Status): string =>
-  ticket === undefined ? "another process" : `${ticket.holder.label} (pid ${ticket.holder.pid})`
+  ticket === undefined ? "another process" : processOf(ticket.holder)
 
 /** What nobody knows, since when, through whom, and what is done about it. */
 const doubt = ({ credential: { ticket, tokens } }: Status, now: number): string => {
-  const who = ticket && `${ticket.holder.label} (pid ${ticket.holder.pid}) at ${when(ticket.issuedAt, now)}`
+  const who = ticket && `${processOf(ticket.holder)} at ${when(ticket.issuedAt, now)}`
   const isUsable = tokens.expiry._tag !== "Known" || tokens.expiry.at > now
   const then = isUsable ? "it is served to its end, and then" : "soon"
   return `the answer to the refresh by ${who ?? "another process"} was lost; ${then} the refresh token is tried a last time`

@@ -9,6 +9,7 @@ import * as Crypto from "node:crypto"
 import type { IncomingMessage, RequestListener } from "node:http"
 import { createRequire } from "node:module"
 import type { Credential, Tokens } from "../../src/lifecycle/Credential.ts"
+import { browser } from "../signin/oidcProvider.ts"
 import { credential, http } from "./loopback.ts"
 
 /** As much of it as is used here: the package has no types. */
@@ -76,22 +77,6 @@ export const listen = Effect.fnUntraced(function* (
 
 /** The authorization code flow as a person's browser would run it, up to the first tokens. */
 export const signIn = async (issuer: string, client: Credential["client"]): Promise<Credential> => {
-  const cookies = new Map<string, string>()
-  const browse = async (url: string, form?: Record<string, string>): Promise<string> => {
-    const response = await fetch(url, {
-      redirect: "manual",
-      headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join("; ") },
-      ...(form && { method: "POST", body: new URLSearchParams(form) }),
-    })
-    for (const cookie of response.headers.getSetCookie()) {
-      const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(cookie) ?? []
-      cookies.set(name, value)
-    }
-    const location = response.headers.get("location")
-    if (location === null) return response.text()
-    const next = new URL(location, url).href
-    return next.startsWith(redirectUri) ? next : browse(next)
-  }
   const verifier = Crypto.randomBytes(32).toString("base64url")
   const query = new URLSearchParams({
     client_id: client.clientId,
@@ -102,10 +87,9 @@ export const signIn = async (issuer: string, client: Credential["client"]): Prom
     code_challenge: Crypto.createHash("sha256").update(verifier).digest("base64url"),
     code_challenge_method: "S256",
   })
-  const submit = (page: string, form: Record<string, string>) => browse(/action="([^"]+)"/.exec(page)![1]!, form)
-  const login = await browse(`${issuer}/auth?${query}`)
-  const consent = await submit(login, { prompt: "login", login: "ada", password: "any" })
-  const returned = await submit(consent, { prompt: "consent" })
+  // Nobody is at the redirect URI: the browser stops there.
+  const { pathname } = new URL(redirectUri)
+  const { url: returned } = await browser("consent", pathname).signIn(`${issuer}/auth?${query}`)
 
   const secret = client.clientSecret && Redacted.value(client.clientSecret)
   const encoded = (text: string) => new URLSearchParams([["", text]]).toString().slice(1)

@@ -6,16 +6,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import { longest } from "../../src/lifecycle/History.ts"
 import { words } from "../../src/cli/explain.ts"
-import { ambiguous, denied, hour, makeWorld, settle } from "./world.ts"
-
-const elapse = Effect.fnUntraced(function* <A, E>(effect: Effect.Effect<A, E>) {
-  const fiber = yield* Effect.forkChild(Effect.exit(effect))
-  for (let i = 0; i < 100 && fiber.pollUnsafe() === undefined; i++) {
-    yield* settle
-    yield* TestClock.adjust(1_000)
-  }
-  return yield* Fiber.join(fiber)
-})
+import { ambiguous, denied, elapse, hour, makeWorld, settle } from "./world.ts"
 
 /** A short command, as the history is mostly asked about. */
 const command = { background: false, label: "job" }
@@ -98,10 +89,10 @@ describe("the history", () => {
       yield* keeper.put(world.grant())
       yield* TestClock.adjust(2 * hour)
       world.script.push(ambiguous)
-      yield* elapse(keeper.credential("github").access())
+      yield* elapse(Effect.exit(keeper.credential("github").access()))
       yield* TestClock.adjust(hour)
       world.script.push(denied)
-      yield* elapse(keeper.credential("github").access())
+      yield* elapse(Effect.exit(keeper.credential("github").access()))
       yield* settle
       const told = (yield* keeper.history("github")).map(words).join("\n")
       assert.include(told, "no answer came that says what became of it")
@@ -130,10 +121,10 @@ describe("the history", () => {
       yield* TestClock.adjust(2 * hour)
       world.script.push(denied)
       const github = keeper.credential("github")
-      yield* elapse(github.access())
-      yield* elapse(github.access())
+      yield* elapse(Effect.exit(github.access()))
+      yield* elapse(Effect.exit(github.access()))
       assert.lengthOf(world.presented, 1)
-      const again = yield* elapse(github.access({ retryDead: true }))
+      const again = yield* elapse(Effect.exit(github.access({ retryDead: true })))
       assert.lengthOf(world.presented, 2)
       assert.isTrue(again._tag === "Success" && Redacted.value(again.value.token) === "access-2")
       assert.include((yield* keeper.history("github")).map(words).join("\n"), "tried once more")

@@ -8,7 +8,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type { Access } from "../../src/keeper/Keeper.ts"
 import { StoreUnavailable } from "../../src/store/CredentialStore.ts"
 import { tokens } from "../lifecycle/credentials.ts"
-import { ambiguous, denied, hour, makeWorld, passing, settle } from "./world.ts"
+import { ambiguous, denied, elapse, hour, makeWorld, passing, settle } from "./world.ts"
 
 const text = (access: Access) => Redacted.value(access.token)
 const many = <A, E>(count: number, effect: Effect.Effect<A, E>) =>
@@ -16,16 +16,6 @@ const many = <A, E>(count: number, effect: Effect.Effect<A, E>) =>
     Array.from({ length: count }, () => effect),
     { concurrency: "unbounded" },
   )
-
-/** Runs `effect` to its end while virtual time passes in small steps. */
-const elapse = Effect.fnUntraced(function* <A, E>(effect: Effect.Effect<A, E>, steps = 100, stepMillis = 1_000) {
-  const fiber = yield* Effect.forkChild(effect)
-  for (let i = 0; i < steps && fiber.pollUnsafe() === undefined; i++) {
-    yield* settle
-    yield* TestClock.adjust(stepMillis)
-  }
-  return yield* Fiber.join(fiber)
-})
 
 describe("Keeper", () => {
   it.effect("1,000 calls on a valid token: no request", () =>

@@ -1,7 +1,9 @@
 /** A small world for tests of one schedule: shared memory, a strict server with a script, processes with names. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/testing/TestClock"
 import { type Outcome, TokenEndpoint } from "../../src/exchange/TokenEndpoint.ts"
 import type { Credential } from "../../src/lifecycle/Credential.ts"
 import * as Live from "../../src/keeper/live.ts"
@@ -99,3 +101,13 @@ export const makeWorld = () => {
 
 /** Lets every fiber that can run do so, without time passing. */
 export const settle = Effect.repeat(Effect.yieldNow, { times: 50 })
+
+/** Runs `effect` to its end while virtual time passes in small steps. */
+export const elapse = Effect.fnUntraced(function* <A, E>(effect: Effect.Effect<A, E>, steps = 100, stepMillis = 1_000) {
+  const fiber = yield* Effect.forkChild(effect)
+  for (let i = 0; i < steps && fiber.pollUnsafe() === undefined; i++) {
+    yield* settle
+    yield* TestClock.adjust(stepMillis)
+  }
+  return yield* Fiber.join(fiber)
+})
