@@ -40,11 +40,62 @@ export type Held =
 export interface Entry {
   /** As its owner calls it. */
   readonly name: string
+  /** Where it stands in the file: the key of an object, the index in a list; empty where the file holds one login only. */
+  readonly key: string
   readonly held: Held
 }
 
 /** A value out of JSON, of which nothing is known. */
 export type Json = unknown
+
+/** The tokens that follow those of an entry. Instants in epoch milliseconds. */
+export interface Successor {
+  readonly accessToken: string
+  /** The server need not give another: then it is the one that was there. Absent where there never was one. */
+  readonly refreshToken: string | undefined
+  readonly idToken: string | undefined
+  /** Absent: nobody knows when it ends. */
+  readonly expiresAt: number | undefined
+  readonly scope: string | undefined
+  readonly issuer: string | undefined
+  readonly obtainedAt: number
+}
+
+/** One member of a file that gets another value; the rest of the file stays as it is, to the letter. */
+export interface Edit {
+  readonly path: ReadonlyArray<string | number>
+  readonly value: Json
+}
+
+/** A lock of an owner, as it is taken to keep that owner out. */
+export interface LockPlan {
+  /** `flock`: the kernel's (BSD). `folder`: the protocol of proper-lockfile. `file`: a file that is created exclusively. */
+  readonly kind: "flock" | "folder" | "file"
+  readonly place: string
+  /** From which age on an owner takes it over, so that we may too. A kernel's lock ends with its holder instead. */
+  readonly staleMillis?: number
+  /** How often its holder has to show that it is alive: a third of the least age at which any version takes it over. */
+  readonly heartbeatMillis?: number
+}
+
+/** How a login is kept fresh together with its owner, where the owner's own protocol makes that safe. */
+export interface CoOwning {
+  /**
+   * Taken in this order before the file is read again, and held until the successor is in it: whoever takes them too does
+   * not ask the server meanwhile. `place` is the file, symbolic links resolved; `key` the entry's.
+   */
+  readonly refreshing?: (place: string, key: string, surroundings: Surroundings) => ReadonlyArray<LockPlan>
+  /** Taken for the write alone, after those. */
+  readonly writing?: (place: string, surroundings: Surroundings) => ReadonlyArray<LockPlan>
+  /** How long before its end a token is refreshed: so early that the owner finds a fresh one. */
+  readonly aheadMillis?: number
+  /** The owner rewrites the whole file without a lock: what was written is read again, and written again if it is gone. */
+  readonly verifies?: boolean
+  /** What somebody should know before choosing it. */
+  readonly risk?: string
+  /** What is to be set in the file so that the owner finds the successor; `content` is the file as it is. */
+  readonly edits: (key: string, next: Successor, content: Json) => ReadonlyArray<Edit>
+}
 
 /** One file, or folder, of another program. */
 export interface StoreFile {
@@ -54,6 +105,8 @@ export interface StoreFile {
   readonly kind: "json" | "database" | "folder"
   /** The owner no longer reads it, and what to do. */
   readonly retired?: string
+  /** A text: why its logins are never written. */
+  readonly coOwning: CoOwning | string
   readonly read: (content: Json, surroundings: Surroundings) => ReadonlyArray<Entry>
 }
 
@@ -190,7 +243,7 @@ export const entriesOf = (
   name: (value: Readonly<Record<string, Json>>, key: string) => string = (_, key) => key,
 ): ReadonlyArray<Entry> => {
   const all = members(content)
-  if (all === undefined) return [{ name: "(all)", held: unreadable("the file holds no JSON object") }]
+  if (all === undefined) return [{ name: "(all)", key: "", held: unreadable("the file holds no JSON object") }]
   const named = Object.entries(all).map(([key, value]) => {
     const found = members(value)
     return found === undefined
@@ -198,5 +251,5 @@ export const entriesOf = (
       : { key, name: name(found, key), held: held(found, key) }
   })
   const isTaken = (name: string): boolean => named.filter((each) => each.name === name).length > 1
-  return named.map(({ held, key, name }) => ({ name: printable(isTaken(name) ? key : name), held }))
+  return named.map(({ held, key, name }) => ({ name: printable(isTaken(name) ? key : name), key, held }))
 }

@@ -35,11 +35,11 @@ const mcp = (value: Readonly<Record<string, Json>>) =>
 
 const read = (content: Json): ReadonlyArray<Entry> => {
   const file = members(content)
-  if (file === undefined) return [{ name: "(all)", held: unreadable("the file holds no JSON object") }]
+  if (file === undefined) return [{ name: "(all)", key: "", held: unreadable("the file holds no JSON object") }]
   const login = members(file["claudeAiOauth"])
   return [
     ...("claudeAiOauth" in file
-      ? [{ name: "claude", held: login ? heldOf({ ...Clients.anthropic, ...tokensOf(login) }) : notAnObject }]
+      ? [{ name: "claude", key: "", held: login ? heldOf({ ...Clients.anthropic, ...tokensOf(login) }) : notAnObject }]
       : []),
     ...entriesOf(file["mcpOAuth"] ?? {}, mcp, (value, key) => text(value["serverName"]) ?? key),
   ]
@@ -62,6 +62,7 @@ export const claudeCode: Owner = {
   files: [
     {
       kind: "json",
+      coOwning: "it is not written yet",
       places: (surroundings) => [`${folderOf(surroundings, ["CLAUDE_CONFIG_DIR"], ".claude")}/.credentials.json`],
       read,
     },

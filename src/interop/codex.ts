@@ -49,9 +49,10 @@ export const codex: Owner = {
   files: [
     {
       kind: "json",
+      coOwning: "it is not written yet",
       places: (surroundings) => [`${folderOf(surroundings, ["CODEX_HOME"], ".codex")}/auth.json`],
       read: (content, surroundings): ReadonlyArray<Entry> => [
-        { name: "chatgpt", held: chatgpt(content, surroundings) },
+        { name: "chatgpt", key: "", held: chatgpt(content, surroundings) },
       ],
     },
   ],

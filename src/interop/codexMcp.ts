@@ -29,6 +29,7 @@ export const codexMcp: Owner = {
   files: [
     {
       kind: "json",
+      coOwning: "it is not written yet",
       places: (surroundings) => [`${folderOf(surroundings, ["CODEX_HOME"], ".codex")}/.credentials.json`],
       read: (content) => entriesOf(members(content)?.["token_response"] ? { server: content } : content, held, nameOf),
     },

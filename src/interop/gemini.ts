@@ -52,17 +52,19 @@ export const gemini: Owner = {
   files: [
     {
       kind: "json",
+      coOwning: "it is not written yet",
       places: (surroundings) => [`${folder(surroundings)}/oauth_creds.json`],
-      read: (content) => [{ name: "google", held: google(content) }],
+      read: (content) => [{ name: "google", key: "", held: google(content) }],
     },
     {
       kind: "json",
+      coOwning: "it is not written yet",
       places: (surroundings) =>
         ["mcp-oauth-tokens.json", "a2a-oauth-tokens.json"].map((file) => `${folder(surroundings)}/${file}`),
       read: (content) =>
         Array.isArray(content)
           ? entriesOf({ ...content }, mcp, (value, key) => text(value["serverName"]) ?? key)
-          : [{ name: "(all)", held: unreadable("the file holds no JSON array") }],
+          : [{ name: "(all)", key: "", held: unreadable("the file holds no JSON array") }],
     },
   ],
 }

@@ -33,6 +33,7 @@ export const mcpRemote: Owner = {
   files: [
     {
       kind: "folder",
+      coOwning: "it is not written yet",
       places: (surroundings) => [`${folderOf(surroundings, ["MCP_REMOTE_CONFIG_DIR"], ".mcp-auth")}/mcp-remote-*`],
       read: (content) => entriesOf(servers(content), held),
     },

@@ -78,6 +78,7 @@ export const openclaw: Owner = {
   files: [
     {
       kind: "database",
+      coOwning: "it is not written yet",
       places: (surroundings) => [
         `${stateFolder(surroundings)}/state/openclaw.sqlite`,
         `${stateFolder(surroundings)}/agents/*/agent/openclaw-agent.sqlite`,
@@ -94,6 +95,7 @@ export const openclaw: Owner = {
     },
     {
       kind: "json",
+      coOwning: "it is not written yet",
       places: (surroundings) => [
         `${stateFolder(surroundings)}/agents/*/agent/auth-profiles.json`,
         `${folderOf(surroundings, [], ".clawdbot")}/agents/*/agent/auth-profiles.json`,

@@ -46,11 +46,13 @@ export const opencode: Owner = {
   files: [
     {
       kind: "json",
+      coOwning: "it is not written yet",
       places: (surroundings) => [`${dataFolder(surroundings)}/auth.json`],
       read: (content) => entriesOf(content, login),
     },
     {
       kind: "json",
+      coOwning: "it is not written yet",
       places: (surroundings) => [`${dataFolder(surroundings)}/mcp-auth.json`],
       read: (content) => entriesOf(content, mcp),
     },

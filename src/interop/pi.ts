@@ -55,11 +55,13 @@ export const pi: Owner = {
   files: [
     {
       kind: "json",
+      coOwning: "it is not written yet",
       places: (surroundings) => [`${agentFolder(surroundings)}/auth.json`],
       read: (content) => entriesOf(content, login),
     },
     {
       kind: "json",
+      coOwning: "it is not written yet",
       places: (surroundings) => [`${agentFolder(surroundings)}/mcp-auth.json`],
       read: (content) => entriesOf(content, mcp, (_, key) => text(mcpKey.exec(key)?.[1]) ?? key),
     },

@@ -28,8 +28,9 @@ export const qwen: Owner = {
   files: [
     {
       kind: "json",
+      coOwning: "it is not written yet",
       places: (surroundings) => [`${folderOf(surroundings, ["QWEN_HOME"], ".qwen")}/oauth_creds.json`],
-      read: (content) => [{ name: "qwen", held: held(content) }],
+      read: (content) => [{ name: "qwen", key: "", held: held(content) }],
     },
   ],
 }
