@@ -29,6 +29,7 @@ import type { FetchEvent } from "./client/FetchEvent.ts"
 import { beforeEnd } from "./client/processEnd.ts"
 import { interceptor } from "./client/undici.ts"
 import * as Http from "./exchange/http.ts"
+import * as ForeignOwners from "./interop/foreignOwners.ts"
 import * as GrantDocument from "./interop/GrantDocument.ts"
 import { Listener } from "./keeper/hooks.ts"
 import { type Access, type Handle, Keeper, type Status, type TokenOptions } from "./keeper/Keeper.ts"
@@ -139,7 +140,7 @@ export const openKeeper = async (options: OpenOptions = {}): Promise<PromiseKeep
     Live.layer(options).pipe(
       Layer.provide(Layer.succeed(Listener, (credential, line) => tell({ type: "Transition", credential, line }))),
       Layer.provide([Sqlite.layer({ home }), Http.layer]),
-      Layer.provide(ProfileFiles.layer({ home })),
+      Layer.provide([ProfileFiles.layer({ home }), ForeignOwners.layer]),
       Layer.provide([quietClock, toStderr]),
     ),
   )

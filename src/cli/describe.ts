@@ -2,8 +2,8 @@
 import * as GrantDocument from "../interop/GrantDocument.ts"
 import { timestamp } from "../interop/timestamp.ts"
 import type { Status } from "../keeper/Keeper.ts"
-import { type ImportedFrom, type Mint, processOf } from "../lifecycle/Credential.ts"
-import { deadWords, lostWords, signInAdvice } from "../keeper/wording.ts"
+import { canRefresh, type Credential, type Foreign, type Mint, processOf } from "../lifecycle/Credential.ts"
+import { deadWords, lostWords, originOf, signInAdvice } from "../keeper/wording.ts"
 import { relative, when } from "./times.ts"
 
 const life = ({ credential: { tokens } }: Status, now: number): string => {
@@ -14,8 +14,7 @@ const life = ({ credential: { tokens } }: Status, now: number): string => {
 }
 
 /** Whether this access token is the last: nothing follows it without a person. */
-const isLast = ({ credential: { mint, tokens, verdict } }: Status): boolean =>
-  verdict !== undefined || (tokens.refreshToken === undefined && mint === undefined)
+const isLast = ({ credential }: Status): boolean => credential.verdict !== undefined || !canRefresh(credential)
 
 /** Why there is no other token without a person. */
 const why = ({ credential: { verdict } }: Status, now: number): string =>
@@ -65,7 +64,7 @@ export const stateWord = ({ state: [state, detail], usable }: Status): string =>
   state === "dead" ? "sign in" : usable ? (state === "valid" ? "valid" : "usable") : (detail ?? state)
 
 const advice = (status: Status): string | undefined =>
-  isLast(status) ? signInAdvice(status.credential.name, status.credential.signedIn !== undefined) : status.advice
+  isLast(status) ? signInAdvice(status.credential.name, originOf(status.credential)) : status.advice
 
 const nextStep = (status: Status): string => advice(status) ?? `tokenkeep token ${status.credential.name}`
 
@@ -80,28 +79,44 @@ const mintWords = (mint: Mint): string =>
     ? "the client asks for each token in its own name"
     : `each token is had by the word of ${mint.parent}'s identity provider`
 
-const importWords = ({ entry, owner, place }: ImportedFrom): string =>
-  `${entry} of ${owner} (${place}), which may use the same refresh token`
+/** Why there is no refresh token. */
+const withoutRefresh = ({ foreign, mint }: Credential): string => {
+  if (foreign?.mode === "borrow") return `none here: ${foreign.program}'s is never used`
+  return mint === undefined ? "none" : `none: ${mintWords(mint)}`
+}
+
+/** Whose login it is too, and who keeps it fresh. */
+const foreignWords = ({ entry, mode, place, program }: Foreign): string => {
+  const login = `${entry} of ${program} (${place})`
+  switch (mode) {
+    case "import":
+      return `taken over from ${login}, which may use the same refresh token`
+    case "borrow":
+      return `borrowed: ${login}, which keeps it fresh`
+    case "co-own":
+      return `kept fresh together with ${login}`
+  }
+}
 
 /** The detail of one credential, a line each. */
 export const lines = (status: Status, now: number): ReadonlyArray<string> => {
   const { credential } = status
   const document = GrantDocument.toDocument(credential)
   const { client, tokens } = document
-  const noRefresh = credential.mint === undefined ? "none" : `none: ${mintWords(credential.mint)}`
+  const noRefresh = withoutRefresh(credential)
   const reuse = document.grace > 0 ? `${document.reuse}, ${document.grace} s of grace` : document.reuse
   const rows: ReadonlyArray<readonly [string, string | undefined]> = [
     ["state", stateWords(status, now)],
     ["generation", `${credential.generation}, obtained ${relative(credential.tokens.obtainedAt, now)}`],
     ["issuer", document.issuer],
-    ["endpoint", document.token_endpoint],
+    ["endpoint", credential.foreign?.mode === "borrow" ? undefined : document.token_endpoint],
     ["resource", document.resource],
     ["scope", tokens.scope],
     ["client", `${client.client_id} (${client.token_endpoint_auth_method})`],
     ["provider", `${document.provider}, a reused refresh token: ${reuse}`],
     ["access token", `fingerprint ${tokens.access_token_fingerprint}`],
     ["refresh token", tokens.refresh_token_fingerprint ? `fingerprint ${tokens.refresh_token_fingerprint}` : noRefresh],
-    ["taken over", credential.importedFrom && importWords(credential.importedFrom)],
+    ["mode", credential.foreign && foreignWords(credential.foreign)],
     ["next", nextStep(status)],
   ]
   return [
@@ -136,7 +151,12 @@ export const json = (status: Status) => {
       issued_at: timestamp(ticket.issuedAt),
       holder: { label: ticket.holder.label, pid: ticket.holder.pid, host: ticket.holder.host },
     },
-    imported_from: credential.importedFrom,
+    foreign: credential.foreign && {
+      owner: credential.foreign.owner,
+      place: credential.foreign.place,
+      entry: credential.foreign.entry,
+      mode: credential.foreign.mode,
+    },
     ...GrantDocument.toDocument(credential),
   }
 }

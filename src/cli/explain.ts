@@ -50,16 +50,24 @@ const sentence = (line: Line): string => {
     case "Pardoned":
       return `a person wants the dead generation ${generation} tried once more`
     case "Granted":
+      if (parameters === undefined) return `generation ${generation} is here (${tokens(line)})`
       return `the server granted generation ${generation} (${tokens(line)}).${sent}`
+    case "OwnerRefreshed":
+      return `its owner has other tokens, which are generation ${generation} here (${tokens(line)})`
+    case "OwnerTold":
+      return `generation ${generation} was written into its owner's file`
     case "Denied":
-      return `the server refused refresh token ${line.refresh ?? "?"} for good${code === undefined ? "" : ` (${code})`}${inDetail(cause)}.${sent}`
+      if (line.refresh === undefined) return `no other token will come${inDetail(cause)}`
+      return `the server refused refresh token ${line.refresh} for good${code === undefined ? "" : ` (${code})`}${inDetail(cause)}.${sent}`
     case "Unavailable":
       return `nothing came of it, for a reason that passes${inDetail(cause)}.${sent}`
     case "Vanished":
       return `the request was sent and no answer came that says what became of it${inDetail(cause)}.${sent}`
     case "Claimed":
       return to.endsWith("exchanging")
-        ? `presents refresh token ${line.refresh ?? "?"} of generation ${generation}`
+        ? line.refresh === undefined
+          ? `asks for the successor of generation ${generation}`
+          : `presents refresh token ${line.refresh} of generation ${generation}`
         : "stood still for too long after it won the right to refresh, and gives it back unused"
     case "StoreFailed":
       return `the store failed${inDetail(cause)}; ${whereTo(line)}`

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as ForeignFiles from "../interop/foreignFiles.ts"
 import type { Document, Entry, Held, Owner } from "../interop/ForeignStore.ts"
-import type { ImportedFrom } from "../lifecycle/Credential.ts"
+import type { Foreign } from "../lifecycle/Credential.ts"
 import * as Discovery from "../signin/discovery.ts"
 import { SignInFailed } from "../signin/errors.ts"
 import * as Home from "../store/home.ts"
@@ -15,7 +15,7 @@ import { Usage } from "./Usage.ts"
 
 export interface Taken {
   readonly document: unknown
-  readonly importedFrom: ImportedFrom | undefined
+  readonly foreign: Foreign | undefined
 }
 
 interface Candidate {
@@ -107,11 +107,22 @@ const completed = Effect.fnUntraced(function* (document: Document) {
   return { ...document, issuer: named, token_endpoint }
 })
 
-/** The entry of `owner` that is to be taken over. Nothing is written to its file. */
+/** What cannot be: said before anything is stored. */
+const refusal = (owner: Owner, mode: Foreign["mode"], place: string): string | undefined => {
+  if (mode === "import") return undefined
+  if (place === ForeignFiles.standardInput) return `--mode ${mode} needs the file itself, not its text`
+  const { coOwning } = ForeignFiles.kindOf(owner, place, Home.current())
+  return mode === "co-own" && typeof coOwning === "string"
+    ? `${owner.name} cannot be co-owned: ${coOwning}. --mode borrow only reads what it keeps fresh`
+    : undefined
+}
+
+/** The entry of `owner` that is meant, to be used in this `mode`. Nothing is written to its file. */
 export const take = Effect.fnUntraced(function* (
   owner: Owner,
   file: Option.Option<string>,
   name: Option.Option<string>,
+  mode: Foreign["mode"],
   now: number,
 ) {
   const files = yield* filesOf(owner, file)
@@ -126,13 +137,20 @@ export const take = Effect.fnUntraced(function* (
       message: `${owner.name}, ${entry.name}: ${heldWords(entry.held, now)}. To sign in there: ${owner.signIn}`,
     })
   }
-  const document = yield* completed(Redacted.value(entry.held.document))
-  const importedFrom = { owner: owner.id, place, entry: entry.name }
-  return { document, importedFrom } satisfies Taken
+  const refused = refusal(owner, mode, place)
+  if (refused !== undefined) return yield* new Usage({ message: refused })
+  const found = Redacted.value(entry.held.document)
+  // Of a borrowed login nobody here will ever ask the token endpoint.
+  const document = mode === "borrow" ? { token_endpoint: nowhere, ...found } : yield* completed(found)
+  const foreign = { owner: owner.id, program: owner.name, signIn: owner.signIn, place, entry: entry.name, mode }
+  return { document, foreign } satisfies Taken
 })
 
+/** RFC 2606: a name that is nobody's. */
+const nowhere = "https://borrowed.invalid/"
+
 /** What somebody should know who now has a login in two places. */
-export const sharedWarning = (owner: Owner, place: string, isSingleUse: boolean): string =>
+export const twoUsersWarning = (owner: Owner, place: string, isSingleUse: boolean): string =>
   isSingleUse
     ? `${owner.name} still has the same refresh token (${place}), and it works once: whoever uses it second loses the ` +
       `login, and perhaps for both. Use one of the two only. To give ${owner.name} a login of its own again, do not ` +

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as TokenEndpointHttp from "../exchange/http.ts"
+import * as ForeignOwners from "../interop/foreignOwners.ts"
 import type { Keeper } from "../keeper/Keeper.ts"
 import * as KeeperLive from "../keeper/live.ts"
 import { currentHome } from "../store/home.ts"
@@ -62,7 +63,7 @@ export const withKeeper =
         Effect.catchCause(command, tell),
         KeeperLive.layer({ background, label: "tokenkeep", callerDeadlineMillis }).pipe(
           Layer.provide([store, TokenEndpointHttp.layer]),
-          Layer.provide(ProfileFiles.layer({ home })),
+          Layer.provide([ProfileFiles.layer({ home }), ForeignOwners.layer]),
         ),
       )
     })

@@ -34,6 +34,9 @@ export const served = (record: string, name: string, now: number, minTtlMillis: 
   if (credential === undefined || tokens === undefined || expiry === undefined) return undefined
   const { generation } = credential
   const { accessToken, obtainedAt, scope, tokenType } = tokens
+  // Its owner may have another token by now.
+  const mode = fields(credential["foreign"])?.["mode"]
+  if (mode !== undefined && mode !== "import") return undefined
   if (credential["name"] !== name || credential["verdict"] !== undefined || !isFinite(generation)) return undefined
   if (!isText(accessToken) || !isText(tokenType) || !isFinite(obtainedAt)) return undefined
   if (scope !== undefined && typeof scope !== "string") return undefined

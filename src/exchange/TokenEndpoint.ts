@@ -14,11 +14,14 @@ import type { Answer, Credential, DeadReason, Tokens } from "../lifecycle/Creden
 
 export type Outcome =
   | { readonly _tag: "NotSent"; readonly cause: string }
-  /** `dead` is there when the code table says so; otherwise the failure passes, no earlier than `retryAt` (epoch ms). */
+  /**
+   * `dead` is there when the code table says so, or the owner of a login that is only borrowed; otherwise the failure passes,
+   * no earlier than `retryAt` (epoch ms).
+   */
   | {
       readonly _tag: "Rejected"
       readonly cause: string
-      readonly dead: { readonly reason: DeadReason; readonly code: string } | undefined
+      readonly dead: { readonly reason: DeadReason; readonly code: string | undefined } | undefined
       readonly retryAt: number
     }
   | { readonly _tag: "Ambiguous"; readonly cause: string }

@@ -18,6 +18,8 @@ export interface ForeignFile {
   readonly entries: ReadonlyArray<Entry>
   /** Why nothing of it can be read. */
   readonly problem: string | undefined
+  /** It is not there, which is a reason that does not pass by itself. */
+  readonly isMissing?: boolean
   /** The owner no longer reads it, and what to do. */
   readonly retired?: string | undefined
 }
@@ -119,6 +121,11 @@ const why = (error: unknown): string => {
   return `it cannot be read (${code ?? "of a form that nobody foresaw"})`
 }
 
+const trouble = (error: unknown) => ({
+  problem: why(error),
+  isMissing: (error as NodeJS.ErrnoException).code === "ENOENT",
+})
+
 const beginningWith = (folder: string, start: string): ReadonlyArray<string> => {
   try {
     return fs
@@ -157,7 +164,7 @@ const read = (owner: Owner, file: StoreFile, place: string, surroundings: Surrou
       retired: file.retired,
     }
   } catch (error) {
-    return { ...base, problem: why(error) }
+    return { ...base, ...trouble(error) }
   }
 }
 
@@ -176,7 +183,7 @@ export const places = (owner: Owner, surroundings: Surroundings): ReadonlyArray<
   owner.files.flatMap((file) => file.places(surroundings))
 
 /** Which of the owner's files this is: by its name, and a database or a folder by what it is. */
-const kindOf = (owner: Owner, place: string, surroundings: Surroundings): StoreFile => {
+export const kindOf = (owner: Owner, place: string, surroundings: Surroundings): StoreFile => {
   const stats = fs.statSync(place, { throwIfNoEntry: false })
   const kind = stats?.isDirectory() ? "folder" : stats?.isFile() && isDatabase(place) ? "database" : "json"
   const ofKind = owner.files.filter((file) => file.kind === kind)
@@ -191,13 +198,16 @@ export const at = (owner: Owner, place: string, surroundings: Surroundings): For
   try {
     return read(owner, kindOf(owner, place, surroundings), path.resolve(place), surroundings)
   } catch (error) {
-    return { owner, place, mode: undefined, entries: [], problem: why(error) }
+    return { owner, place, mode: undefined, entries: [], ...trouble(error) }
   }
 }
 
+/** In the place of a path: there is only a text. */
+export const standardInput = "standard input"
+
 /** What `owner` keeps in a file whose text is `source`, such as a keyring's entry. */
 export const inText = (owner: Owner, source: string, surroundings: Surroundings): ForeignFile => {
-  const base = { owner, place: "standard input", mode: undefined, entries: [] }
+  const base = { owner, place: standardInput, mode: undefined, entries: [] }
   const file = owner.files.find(({ kind }) => kind === "json")
   if (file === undefined) return { ...base, problem: `${owner.name} keeps no JSON file: name its folder` }
   try {

@@ -4,7 +4,7 @@
  */
 import type * as Deferred from "effect/Deferred"
 import * as Redacted from "effect/Redacted"
-import type { Credential, Verdict } from "../lifecycle/Credential.ts"
+import type { Credential, Foreign, Verdict } from "../lifecycle/Credential.ts"
 import type { Line } from "../lifecycle/History.ts"
 import { initial, type State } from "../lifecycle/machine.ts"
 import type { Event } from "../lifecycle/protocol.ts"
@@ -71,6 +71,10 @@ export interface Entry extends Sleeper {
   known: boolean
   /** It came by a sign-in, which can be repeated. */
   signedIn: boolean
+  /** The other program whose login it is too. */
+  foreign: Foreign | undefined
+  /** Why that program's file is behind. */
+  owed: string | undefined
   flight: Flight | undefined
   /** The record as it was last seen, while an answer is written down in it that nobody has acted on. */
   kept: Credential | undefined
@@ -96,6 +100,8 @@ export const make = (name: string, background: boolean): Entry => ({
   cell: undefined,
   known: false,
   signedIn: false,
+  foreign: undefined,
+  owed: undefined,
   flight: undefined,
   kept: undefined,
   verdict: undefined,

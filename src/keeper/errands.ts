@@ -9,7 +9,7 @@ import * as Random from "effect/Random"
 import { read } from "../exchange/read.ts"
 import type { Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
-import { type Answer, type Credential, type Holder, processOf } from "../lifecycle/Credential.ts"
+import { type Answer, type Credential, type Holder, hostOf, processOf } from "../lifecycle/Credential.ts"
 import * as Pace from "../lifecycle/pace.ts"
 import type { Event, ParamsOf } from "../lifecycle/protocol.ts"
 import type { View } from "../lifecycle/View.ts"
@@ -17,7 +17,9 @@ import type { Profiles } from "../provider/Profiles.ts"
 import type { CredentialStore, StoreUnavailable, Swapped } from "../store/CredentialStore.ts"
 import { cellOf, type Entry, type Landed } from "./Entry.ts"
 import type { TokenError } from "./errors.ts"
+import { ahead, isShared, type Owners, type Present, type Sight } from "./Owners.ts"
 import * as Recorder from "./recorder.ts"
+import * as Standing from "./standing.ts"
 import * as Wording from "./wording.ts"
 
 /** After the deadline a packet may still be under way: so long until no answer to a presentation can arrive any more. */
@@ -28,6 +30,7 @@ export interface Surroundings {
   readonly endpoint: TokenEndpoint["Service"]
   readonly clock: Clock.Clock
   readonly profiles: typeof Profiles.Service
+  readonly owners: typeof Owners.Service
   /** Who we are, as a ticket's holder. */
   readonly holder: () => Holder
   readonly exchangeDeadlineMillis: number
@@ -37,11 +40,25 @@ export interface Surroundings {
   readonly dispatch: (entry: Entry, event: Event) => Effect.Effect<void>
   /** The store has nothing under this name any more. */
   readonly forget: (entry: Entry) => void
+  /** A credential has come into view that its owner uses too. */
+  readonly shared: () => void
 }
 
 export const make = (surroundings: Surroundings) => {
-  const { clock, dispatch, endpoint, exchangeDeadlineMillis, forget, holder, parentOf, profiles, store, view } =
-    surroundings
+  const {
+    clock,
+    dispatch,
+    endpoint,
+    exchangeDeadlineMillis,
+    forget,
+    holder,
+    owners,
+    parentOf,
+    profiles,
+    shared,
+    store,
+    view,
+  } = surroundings
   const now = () => clock.currentTimeMillisUnsafe()
   let tickets = 0
 
@@ -50,6 +67,8 @@ export const make = (surroundings: Surroundings) => {
     if (entry.known && credential.generation < entry.state.context.view.generation) return
     entry.known = true
     entry.signedIn = credential.signedIn !== undefined
+    entry.foreign = credential.foreign
+    if (isShared(credential.foreign)) shared()
     entry.verdict = credential.verdict
     entry.kept = credential.ticket?.answer && credential
     if (credential.pause) entry.trouble = credential.pause.cause
@@ -84,8 +103,63 @@ export const make = (surroundings: Surroundings) => {
     return { type, now: now(), view: found } as const
   }
 
+  /** A line about something that was no step of the machine. */
+  const noted = (entry: Entry, event: string, generation: number, credential: Pick<Credential, "tokens">): void =>
+    Recorder.note(entry, {
+      at: now(),
+      by: processOf(holder()),
+      host: hostOf(holder()),
+      event,
+      generation,
+      ...Recorder.fingerprintsOf(credential),
+    })
+
+  const sighted = Effect.fnUntraced(function* (entry: Entry, credential: Credential, sight: Sight) {
+    const { foreign, generation } = credential
+    switch (sight._tag) {
+      case "Moved": {
+        const tokens = ahead(sight.tokens, owners.aheadMillis(foreign!))
+        noted(entry, "OwnerRefreshed", generation + 1, { tokens })
+        return (yield* swap(entry, commitOf(credential, tokens, 0))).credential
+      }
+      case "Behind": {
+        entry.owed = yield* owners.catchUp(credential)
+        if (entry.owed === undefined) noted(entry, "OwnerTold", generation, credential)
+        return credential
+      }
+      case "InStep": {
+        entry.owed = undefined
+        // It was signed out there, and the same login is back.
+        if (credential.verdict?.reason !== "signedOut") return credential
+        return (yield* swap(entry, { _tag: "Pardon", generation })).credential
+      }
+      case "Apart":
+      case "SignedOut":
+      case "Unclear":
+        entry.owed = undefined
+        return credential
+    }
+  })
+
+  /** Of a login that its owner uses too: what has become of it there comes first. */
+  const withOwner = (
+    entry: Entry,
+    credential: Credential | undefined,
+  ): Effect.Effect<Credential | undefined, StoreUnavailable> =>
+    credential === undefined || !isShared(credential.foreign)
+      ? Effect.succeed(credential)
+      : Effect.flatMap(owners.look(credential), (sight) => sighted(entry, credential, sight))
+
   const look = (entry: Entry): Effect.Effect<void> =>
-    answer(entry, store.read(entry.name), (credential) => looked(entry, credential, "Looked"), "Unreadable")
+    answer(
+      entry,
+      // While an exchange of ours is under way, it is that which deals with the owner.
+      Effect.flatMap(store.read(entry.name), (credential) =>
+        Standing.isBusy(entry.state) ? Effect.succeed(credential) : withOwner(entry, credential),
+      ),
+      (credential) => looked(entry, credential, "Looked"),
+      "Unreadable",
+    )
 
   const claim = Effect.fnUntraced(function* (entry: Entry, { after, attempt, generation }: ParamsOf<"claim">) {
     const issuedAt = now()
@@ -129,11 +203,16 @@ export const make = (surroundings: Surroundings) => {
 
   const exchange = Effect.fnUntraced(function* (entry: Entry, { forced }: ParamsOf<"exchange">) {
     const { credential } = entry.flight!
-    const outcome = yield* endpoint.exchange(credential, exchangeDeadlineMillis, {
-      parent: parentOf,
-      sent: (parameters) => void (entry.parameters = parameters),
-      answered: (answer) => journal(entry, credential, answer),
-    })
+    entry.parameters = undefined
+    const present: Present = (deadlineMillis) =>
+      endpoint.exchange(credential, deadlineMillis, {
+        parent: parentOf,
+        sent: (parameters) => void (entry.parameters = parameters),
+        answered: (answer) => journal(entry, credential, answer),
+      })
+    const outcome = yield* isShared(credential.foreign)
+      ? owners.exchange(credential, exchangeDeadlineMillis, present)
+      : present(exchangeDeadlineMillis)
     yield* tell(entry, credential, outcome, forced)
   })
 
@@ -151,7 +230,9 @@ export const make = (surroundings: Surroundings) => {
     const at = now()
     const unavailable = (retryAt: number): Event => ({ type: "Unavailable", now: at, generation, retryAt, jitter })
     if (outcome._tag === "Rotated") {
-      const successor = apply(credential, generation, commitOf(credential, outcome.tokens, forced))!
+      const { foreign } = credential
+      const tokens = isShared(foreign) ? ahead(outcome.tokens, owners.aheadMillis(foreign)) : outcome.tokens
+      const successor = apply(credential, generation, commitOf(credential, tokens, forced))!
       entry.flight = { credential, successor }
       entry.trouble = undefined
       return yield* dispatch(entry, { type: "Granted", now: at, generation, view: view(successor) })
@@ -160,8 +241,9 @@ export const make = (surroundings: Surroundings) => {
     if (outcome._tag === "Ambiguous") return yield* dispatch(entry, { type: "Vanished", now: at, generation, jitter })
     if (outcome._tag === "NotSent") return yield* dispatch(entry, unavailable(0))
     if (outcome.dead === undefined) return yield* dispatch(entry, unavailable(outcome.retryAt))
-    entry.verdict = { reason: outcome.dead.reason, at, code: outcome.dead.code, by: holder().label }
-    return yield* dispatch(entry, { type: "Denied", now: at, generation, reason: outcome.dead.reason })
+    const { code, reason } = outcome.dead
+    entry.verdict = { reason, at, ...(code !== undefined && { code }), by: holder().label }
+    return yield* dispatch(entry, { type: "Denied", now: at, generation, reason })
   })
 
   const commit = (entry: Entry): Effect.Effect<void> => {
@@ -178,6 +260,9 @@ export const make = (surroundings: Surroundings) => {
         entry.flight = undefined
         return looked(entry, credential, applied ? "Stored" : "Superseded")
       },
+    ).pipe(
+      // Whoever went on from somebody else's answer owes it to the owner; whoever had it himself finds it there already.
+      Effect.andThen(isShared(before.foreign) ? Effect.suspend(() => look(entry)) : Effect.void),
     )
   }
 

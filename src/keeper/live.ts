@@ -19,7 +19,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
-import { type Credential, hostOf, processOf } from "../lifecycle/Credential.ts"
+import { canRefresh, type Credential, hostOf, processOf } from "../lifecycle/Credential.ts"
 import { jitterOf } from "../lifecycle/freshness.ts"
 import { initial } from "../lifecycle/machine.ts"
 import type { Command, Event } from "../lifecycle/protocol.ts"
@@ -32,6 +32,7 @@ import * as Alarm from "./Alarm.ts"
 import * as Errands from "./errands.ts"
 import { Processes } from "./Processes.ts"
 import { Decide, Listener, Observer } from "./hooks.ts"
+import { isShared, Owners } from "./Owners.ts"
 import { makeView } from "./sighting.ts"
 import * as Recorder from "./recorder.ts"
 import * as Standing from "./standing.ts"
@@ -59,6 +60,9 @@ export interface KeeperOptions {
 /** Over so long the refreshes are spread that a machine finds overdue when it wakes. */
 const spreadMillis = 30_000
 
+/** How often the files are looked at that are kept together with other programs. */
+const ownerCheckMillis = 2_000
+
 /** Where nobody can say when a token will come, asking again after this long is soon enough. */
 const longestPostponementMillis = 3_600_000
 
@@ -73,6 +77,7 @@ export const make = Effect.fnUntraced(function* (
   const decide = yield* Decide
   const observe = yield* Observer
   const listener = yield* Listener
+  const owners = yield* Owners
   const background = options.background ?? true
   const label = options.label ?? "tokenkeep"
   const callerDeadlineMillis = options.callerDeadlineMillis ?? 30_000
@@ -84,6 +89,8 @@ export const make = Effect.fnUntraced(function* (
 
   const entries = new Map<string, Entry>()
   const atWork = new Set<Fiber.Fiber<void>>()
+  /** Done once one of them is known to be another program's too: till then there is nothing to follow. */
+  const isAnyShared = Deferred.makeUnsafe<void>()
   let closing = false
 
   const now = () => clock.currentTimeMillisUnsafe()
@@ -204,8 +211,8 @@ export const make = Effect.fnUntraced(function* (
         return Effect.sync(() =>
           settle(entry, () => {
             const since = entry.verdict?.at ?? Math.min(now(), entry.state.context.view.usableUntil)
-            const { name, signedIn, verdict } = entry
-            return Effect.fail(Wording.signInRequired(name, command.params.reason, since, verdict, signedIn))
+            const { name, verdict } = entry
+            return Effect.fail(Wording.signInRequired(name, command.params.reason, since, verdict, entry))
           }),
         )
       case "postpone":
@@ -224,6 +231,7 @@ export const make = Effect.fnUntraced(function* (
     store,
     endpoint,
     profiles,
+    owners,
     clock,
     holder,
     exchangeDeadlineMillis,
@@ -231,6 +239,7 @@ export const make = Effect.fnUntraced(function* (
     view,
     dispatch,
     forget,
+    shared: () => Deferred.doneUnsafe(isAnyShared, Effect.void),
   })
 
   // ------------------------------------------------------------------ time
@@ -252,6 +261,22 @@ export const make = Effect.fnUntraced(function* (
     Effect.retry(Schedule.spaced("5 seconds")),
     Effect.ignore,
   )
+
+  /** What an owner does to its file is no write of ours to the store, so nothing hints at it. */
+  const followingOwners = Effect.gen(function* () {
+    yield* Deferred.await(isAnyShared)
+    const seen = new Map<Entry, string>()
+    while (true) {
+      yield* Effect.sleep(ownerCheckMillis)
+      for (const entry of entries.values()) {
+        if (!isShared(entry.foreign)) continue
+        const revision = owners.revision(entry.foreign)
+        const isNews = seen.has(entry) && seen.get(entry) !== revision
+        seen.set(entry, revision)
+        if (isNews || entry.owed !== undefined) yield* errands.look(entry)
+      }
+    }
+  })
 
   const holding = () => [...entries.values()].filter((entry) => Standing.detailOf(entry.state) === "holding")
 
@@ -275,6 +300,7 @@ export const make = Effect.fnUntraced(function* (
 
   yield* Effect.forkScoped(alarm.run)
   yield* Effect.forkScoped(watching)
+  if (background) yield* Effect.forkScoped(followingOwners)
   yield* Effect.addFinalizer(() => drain)
 
   // ------------------------------------------------------------------ the service
@@ -328,10 +354,13 @@ export const make = Effect.fnUntraced(function* (
   /** Takes a verdict away, if there is one, so that the grant is tried once more. */
   const pardon = Effect.fnUntraced(function* (entry: Entry) {
     const stored = yield* store.read(entry.name)
-    if (stored?.verdict === undefined || stored.tokens.refreshToken === undefined) return
+    if (stored?.verdict === undefined || !canRefresh(stored)) return
     const { generation } = stored
     yield* store.compareAndSwap(entry.name, { _tag: "Pardon", generation }, deed("Pardoned", generation))
   })
+
+  /** A co-owned login has to be refreshed before its owner would do it, also where nobody refreshes in the background. */
+  const aheadMillis = ({ foreign }: Entry): number => (isShared(foreign) ? owners.aheadMillis(foreign) : 0)
 
   const handle = (name: string): Handle => {
     const entry = entryOf(name)
@@ -341,12 +370,13 @@ export const make = Effect.fnUntraced(function* (
         : undefined
     return {
       name,
-      access: ({ caller, minValidity = 0, retryDead = false }: TokenOptions = {}) =>
+      access: ({ caller, minValidity: wished = 0, retryDead = false }: TokenOptions = {}) =>
         Effect.suspend(() => {
-          const access = ready(minValidity)
+          const minValidity = () => Math.max(wished, aheadMillis(entry))
+          const access = ready(minValidity())
           if (access !== undefined) return Effect.succeed(access)
           entry.asker = caller
-          const asked = wait(entry, () => ({ type: "Asked", now: now(), minValidity }))
+          const asked = wait(entry, () => ({ type: "Asked", now: now(), minValidity: minValidity() }))
           return retryDead ? Effect.andThen(pardon(entry), asked) : asked
         }),
       peek: (minValidity = 0) =>

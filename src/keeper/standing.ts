@@ -32,12 +32,13 @@ export const wouldBeTurnedAway = (state: State): boolean => {
 const troubled: ReadonlySet<string | undefined> = new Set(["pausing", "doubting", "unrecorded"])
 
 /** Why a caller gets an older token than it should by now, or how long there will be one at all. */
-export const noteOf = ({ name, signedIn, state, storeTrouble, trouble, verdict }: Entry): string | undefined => {
+export const noteOf = (entry: Entry): string | undefined => {
+  const { name, state, storeTrouble, trouble, verdict } = entry
   const { view } = state.context
   const [top, detail] = stateOf(state)
   if (detail === "holding" && storeTrouble) return Wording.unstoredNote(name, storeTrouble)
   if (detail === "ending") {
-    return Wording.endingNote(name, verdict?.reason ?? "noRefreshToken", view.usableUntil, signedIn)
+    return Wording.endingNote(name, verdict?.reason ?? "noRefreshToken", view.usableUntil, entry)
   }
   const cause = storeTrouble?.message ?? trouble
   const isStale = top !== "valid" && (troubled.has(detail) || view.failures > 0)
@@ -64,6 +65,6 @@ export const statusOf = (credential: Credential, view: View, now: number): Statu
     state: [top, detail],
     usable: usable(state.context, now),
     refreshAt: !isOver && Number.isFinite(view.refreshAt) ? view.refreshAt : undefined,
-    advice: isOver ? Wording.signInAdvice(credential.name, credential.signedIn !== undefined) : undefined,
+    advice: isOver ? Wording.signInAdvice(credential.name, Wording.originOf(credential)) : undefined,
   }
 }

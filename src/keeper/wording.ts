@@ -3,9 +3,10 @@
  * the command line and the proxy say the same. No secret can reach it: it sees names, reasons and instants only.
  */
 import * as DateTime from "effect/DateTime"
-import type { DeadReason, Ticket, Verdict } from "../lifecycle/Credential.ts"
+import type { Credential, DeadReason, Foreign, Ticket, Verdict } from "../lifecycle/Credential.ts"
 import type { StoreUnavailable } from "../store/CredentialStore.ts"
 import { CredentialNotFound, SignInRequired, TemporarilyUnavailable } from "./errors.ts"
+import { isShared } from "./Owners.ts"
 
 const reasons: Record<DeadReason, string> = {
   rejected: "the server no longer accepts the refresh token",
@@ -22,9 +23,20 @@ const instant = (at: number): string => DateTime.formatIso(DateTime.makeUnsafe(a
 
 export const deadWords = (reason: DeadReason): string => reasons[reason]
 
-/** The command that brings it back: the way it came here. `signedIn`: by a sign-in, which can be repeated by its name. */
-export const signInAdvice = (name: string, signedIn: boolean): string =>
-  signedIn ? `tokenkeep login ${name}` : `tokenkeep import FILE --name ${name}`
+/** How a credential came here. `signedIn`: by a sign-in, which can be repeated by its name. */
+export interface Origin {
+  readonly signedIn: boolean
+  readonly foreign: Foreign | undefined
+}
+
+export const originOf = ({ foreign, signedIn }: Credential): Origin => ({ signedIn: signedIn !== undefined, foreign })
+
+/** The command that brings it back: the way it came here. */
+export const signInAdvice = (name: string, { foreign, signedIn }: Origin): string => {
+  if (foreign === undefined) return signedIn ? `tokenkeep login ${name}` : `tokenkeep import FILE --name ${name}`
+  const there = foreign.signIn
+  return isShared(foreign) ? there : `${there}; tokenkeep import --from ${foreign.owner} --name ${name}`
+}
 
 /** Whose answer it was that nobody got. */
 export const lostWords = (verdict: Verdict | undefined): string =>
@@ -37,17 +49,17 @@ export const signInRequired = (
   reason: DeadReason,
   since: number,
   verdict: Verdict | undefined,
-  signedIn: boolean,
+  origin: Origin,
 ): SignInRequired =>
   new SignInRequired({
     credential: name,
     reason,
     since,
-    advice: signInAdvice(name, signedIn),
+    advice: signInAdvice(name, origin),
     message:
       `${name}: a person must sign in again: ${reasons[reason]}` +
       `${verdict?.code === undefined ? "" : ` (${verdict.code})`}, since ${instant(since)}` +
-      `${verdict?.by === undefined ? "" : `, found by ${verdict.by}`}${lostWords(verdict)}. Next: ${signInAdvice(name, signedIn)}`,
+      `${verdict?.by === undefined ? "" : `, found by ${verdict.by}`}${lostWords(verdict)}. Next: ${signInAdvice(name, origin)}`,
   })
 
 /** Why nobody asks for another token yet: the newest one was minted a moment ago. */
@@ -70,7 +82,7 @@ export const temporarilyUnavailable = (
 export const notFound = (name: string): CredentialNotFound =>
   new CredentialNotFound({
     credential: name,
-    message: `${name}: no such credential. See what there is: tokenkeep list. Bring it in: ${signInAdvice(name, true)}, or ${signInAdvice(name, false)}`,
+    message: `${name}: no such credential. See what there is: tokenkeep list. Bring it in: tokenkeep login ${name}, or tokenkeep import FILE --name ${name}`,
   })
 
 /** Said by a process that was not there when it happened. */
@@ -81,9 +93,9 @@ export const vanishedTrouble = ({ holder, issuedAt }: Ticket): string =>
 export const staleNote = (name: string, trouble: string, usableUntil: number): string =>
   `${name}: ${trouble}; serving the token at hand${Number.isFinite(usableUntil) ? `, good until ${instant(usableUntil)}` : ""}`
 
-export const endingNote = (name: string, reason: DeadReason, usableUntil: number, signedIn: boolean): string =>
+export const endingNote = (name: string, reason: DeadReason, usableUntil: number, origin: Origin): string =>
   `${name}: the token at hand works${Number.isFinite(usableUntil) ? ` until ${instant(usableUntil)}` : ""}, ` +
-  `but no other will follow: ${reasons[reason]}. Next: ${signInAdvice(name, signedIn)}`
+  `but no other will follow: ${reasons[reason]}. Next: ${signInAdvice(name, origin)}`
 
 export const unstoredNote = (name: string, trouble: StoreUnavailable): string =>
   `${name}: the new token is only in this process's memory, because the store does not take it: ${trouble.message}`

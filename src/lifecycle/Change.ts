@@ -20,6 +20,7 @@ import {
   type Answer,
   type Credential,
   encode,
+  type Foreign,
   forgivesReuse,
   hostOf,
   type Pause,
@@ -98,13 +99,32 @@ const outlived = (current: Credential, next: Pick<Credential, "seed">): boolean 
   return next.seed !== undefined && current.seed === next.seed && held !== undefined && fingerprint(held) !== next.seed
 }
 
+/** So many access tokens of the past tell an owner's file that has fallen behind from one in which the owner was faster. */
+const longestEarlier = 10
+
+const accessOf = ({ accessToken }: Tokens): string => fingerprint(Redacted.value(accessToken))
+
+/** A co-owned login, whose file holds one of the tokens that were before: those of `current`, and `former`. */
+const remembering = (foreign: Foreign, current: Credential, former: Tokens | undefined): Foreign => {
+  if (foreign.mode !== "co-own") return foreign
+  const known = current.foreign?.place === foreign.place ? (current.foreign.earlier ?? []) : []
+  const print = former && accessOf(former)
+  const earlier = print === undefined || known.includes(print) ? known : [...known, print].slice(-longestEarlier)
+  return earlier.length === 0 ? foreign : { ...foreign, earlier }
+}
+
 /**
  * A sign-in replaces what was there. Putting what is there already changes nothing, and putting the same refresh token
  * again does not undo that somebody may be presenting it.
  */
 const put = (current: Credential | undefined, newest: number, document: Omit<Credential, "generation">) => {
   if (current === undefined) return { ...document, generation: newest + 1 }
-  const grant = outlived(current, document) ? { ...document, tokens: current.tokens } : document
+  const isOld = outlived(current, document)
+  const grant = {
+    ...document,
+    ...(isOld && { tokens: current.tokens }),
+    ...(document.foreign && { foreign: remembering(document.foreign, current, isOld ? document.tokens : undefined) }),
+  }
   const tokens = { ...grant.tokens, obtainedAt: current.tokens.obtainedAt }
   const isSame =
     encode({ ...grant, tokens, generation: 0 }) ===
@@ -155,6 +175,7 @@ const condemned = (current: Credential, verdict: Verdict): Credential => {
     generation: current.generation + 1,
     tokens: next,
     forced: 0,
+    ...(current.foreign && { foreign: remembering(current.foreign, current, current.tokens) }),
     ...(others.length > 0 && { alternates: others }),
   }
 }
@@ -184,6 +205,7 @@ export const apply = (current: Credential | undefined, newest: number, change: C
         generation: current.generation + 1,
         tokens: succeeding(current.tokens, change.tokens),
         forced: change.forced,
+        ...(current.foreign && { foreign: remembering(current.foreign, current, current.tokens) }),
       }
     case "Release": {
       if (current.ticket?.id !== change.ticketId) return undefined

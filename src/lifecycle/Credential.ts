@@ -189,14 +189,27 @@ export const SignedIn = Schema.Struct({
 })
 export type SignedIn = typeof SignedIn.Type
 
-/** Another program's file that a grant was taken over from: it is still there, and still presents the same tokens. */
-export const ImportedFrom = Schema.Struct({
-  /** As `import --from` calls it. */
+/** Another program's file in which the same login stands, and what was agreed about it. */
+export const Foreign = Schema.Struct({
+  /** As `import --from` calls it, and as people do. */
   owner: Schema.NonEmptyString,
+  program: Schema.String,
   place: Schema.String,
   entry: Schema.String,
+  /** How a person signs in there. */
+  signIn: Schema.String,
+  /**
+   * `import`: ours from now on, and its owner's copy goes its own way. `borrow`: its owner keeps it fresh, and no refresh
+   * token of it is kept here. `co-own`: both do, and each finds in the file what the other was granted.
+   */
+  mode: Schema.Literals(["import", "borrow", "co-own"]),
+  /**
+   * Co-owned: fingerprints of the access tokens before this one, newest last. The file holds one of them where its owner has
+   * not been given the newest yet, and another token where its owner was faster.
+   */
+  earlier: Schema.optionalKey(Schema.Array(Schema.String)),
 })
-export type ImportedFrom = typeof ImportedFrom.Type
+export type Foreign = typeof Foreign.Type
 
 export const Credential = Schema.Struct({
   name: Schema.NonEmptyString,
@@ -229,12 +242,16 @@ export const Credential = Schema.Struct({
   seed: Schema.optionalKey(Schema.String),
   /** Absent where the grant was imported. */
   signedIn: Schema.optionalKey(SignedIn),
-  /** Absent where the grant was not another program's. */
-  importedFrom: Schema.optionalKey(ImportedFrom),
+  /** Absent where the grant is not another program's too. */
+  foreign: Schema.optionalKey(Foreign),
   /** How many forced refreshes in a row led here; paces a resource server that refuses every token it is shown. */
   forced: Schema.Int,
 })
 export interface Credential extends Schema.Schema.Type<typeof Credential> {}
+
+/** Another access token can follow without a person: by the refresh token, by minting, or from the owner it is borrowed of. */
+export const canRefresh = ({ foreign, mint, tokens }: Pick<Credential, "foreign" | "mint" | "tokens">): boolean =>
+  tokens.refreshToken !== undefined || mint !== undefined || foreign?.mode === "borrow"
 
 /** The stored form: JSON text with the secrets in clear. Only stores call these. */
 const Stored = Schema.fromJsonString(Credential)

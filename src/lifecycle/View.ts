@@ -2,7 +2,7 @@
  * What the state machine sees of a stored credential: numbers and names, no secret. Because no secret can enter the
  * machine, none can leave through a trace, a diagram or a counterexample (I10).
  */
-import type { Credential, DeadReason, ReuseClass, Ticket } from "./Credential.ts"
+import { canRefresh, type Credential, type DeadReason, type ReuseClass, type Ticket } from "./Credential.ts"
 import { effectiveMinValidity, refreshAt, usableUntil } from "./freshness.ts"
 import * as Pace from "./pace.ts"
 
@@ -53,7 +53,7 @@ export interface Sighting {
 
 /** The view of `credential` on a host with this `jitter` in [0, 1); the sighting is asked for when there is a ticket. */
 export const viewOf = (credential: Credential, jitter: number, sight: (ticket: Ticket) => Sighting): View => {
-  const { mint, ticket, tokens } = credential
+  const { ticket, tokens } = credential
   const sighting = ticket && sight(ticket)
   return {
     generation: credential.generation,
@@ -62,7 +62,7 @@ export const viewOf = (credential: Credential, jitter: number, sight: (ticket: T
     refreshAt: refreshAt(tokens, jitter),
     expiresAt: tokens.expiry._tag === "Known" ? tokens.expiry.at : Infinity,
     longestMinValidity: effectiveMinValidity(tokens, Infinity),
-    canRefresh: tokens.refreshToken !== undefined || mint !== undefined,
+    canRefresh: canRefresh(credential),
     verdict: credential.verdict?.reason,
     ticket: ticket &&
       sighting && {

@@ -62,7 +62,7 @@ describe("import --from", () => {
     assert.include(stderr, "codex login")
     assert.deepStrictEqual(fs.readFileSync(file), before)
     const status = await run(["status", "chatgpt"])
-    assert.include(status.stdout, `chatgpt of codex (${file})`)
+    assert.include(status.stdout, `taken over from chatgpt of Codex (${file})`)
     assert.include(status.stdout, "openai")
     const json = JSON.parse((await run(["status", "chatgpt", "--json"])).stdout)
     assert.deepStrictEqual(json.imported_from, { owner: "codex", place: file, entry: "chatgpt" })

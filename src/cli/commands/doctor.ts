@@ -14,6 +14,7 @@ import * as GrantDocument from "../../interop/GrantDocument.ts"
 import { owners } from "../../interop/owners.ts"
 import { Keeper, type Status } from "../../keeper/Keeper.ts"
 import * as Standing from "../../keeper/standing.ts"
+import { canRefresh } from "../../lifecycle/Credential.ts"
 import { viewOf } from "../../lifecycle/View.ts"
 import { fingerprint } from "../../lifecycle/fingerprint.ts"
 import { find, generic, type ProviderProfile } from "../../provider/ProviderProfile.ts"
@@ -39,7 +40,7 @@ interface Finding {
 const seenOf = ({ credential }: Pick<Status, "credential">, profiles: ReadonlyArray<ProviderProfile>) => ({
   isGrant: true,
   refreshFingerprint: credential.tokens.refreshToken && fingerprint(Redacted.value(credential.tokens.refreshToken)),
-  isMinted: credential.mint !== undefined,
+  isMinted: canRefresh(credential) && credential.tokens.refreshToken === undefined,
   reuse: credential.reuse.class,
   refreshTokenRule: (find(profiles, credential.provider) ?? generic).refreshTokenRule,
   clockOffsetMillis: credential.tokens.clockOffsetMillis,

@@ -49,9 +49,11 @@ export const explain = Command.make(
           ...(lines.length === 0 ? ["  nothing has happened to it since it was stored"] : []),
           ...lines.map((line) => `  ${Explain.words(line)}`),
           "",
-          differences.length === 0
-            ? "  All requests to the token endpoint had the same parameters."
-            : `  The parameters of requests changed: ${differences.join("; ")}`,
+          all.every(({ parameters }) => parameters === undefined)
+            ? "  Nothing was sent to its token endpoint."
+            : differences.length === 0
+              ? "  All requests to the token endpoint had the same parameters."
+              : `  The parameters of requests changed: ${differences.join("; ")}`,
           ...(status === undefined
             ? [`  It is not kept here any more. Next: tokenkeep import FILE --name ${name}`]
             : Describe.outlook(status, now).map((line) => `  ${line}`)),

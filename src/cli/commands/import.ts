@@ -12,7 +12,10 @@ import * as GrantDocument from "../../interop/GrantDocument.ts"
 import { Keeper } from "../../keeper/Keeper.ts"
 import { fingerprint } from "../../lifecycle/fingerprint.ts"
 import { owners } from "../../interop/owners.ts"
-import { sharedWarning, take, type Taken } from "../foreign.ts"
+import { coOwningOf, inMode } from "../../interop/foreignOwners.ts"
+import { isShared, type Shared } from "../../keeper/Owners.ts"
+import type { Foreign } from "../../lifecycle/Credential.ts"
+import { take, type Taken, twoUsersWarning } from "../foreign.ts"
 import { readFile, readStdin } from "../input.ts"
 import { Usage } from "../Usage.ts"
 import { withKeeper } from "../keeper.ts"
@@ -25,9 +28,10 @@ import { when } from "../times.ts"
 const main = ({ tokens }: Grant): Redacted.Redacted => tokens.refreshToken ?? tokens.accessToken
 
 /** What somebody should know who has just handed this grant over. */
-const warnings = ({ importedFrom, reuse, tokens }: Grant, rule: string, now: number): ReadonlyArray<string> => {
+const warnings = ({ foreign, reuse, tokens }: Grant, rule: string, now: number): ReadonlyArray<string> => {
   const isSingleUse = reuse.class === "strict" || reuse.class === "rejectOnly"
-  const owner = ownerOf(importedFrom?.owner)
+  const owner = ownerOf(foreign?.owner)
+  if (isShared(foreign)) return sharedWarnings(foreign)
   return [
     ...(tokens.refreshToken === undefined
       ? [`there is no refresh token: when this access token ends, a person has to sign in again. ${rule}`]
@@ -44,8 +48,8 @@ const warnings = ({ importedFrom, reuse, tokens }: Grant, rule: string, now: num
       : []),
     ...(tokens.refreshToken === undefined
       ? []
-      : importedFrom !== undefined && owner !== undefined
-        ? [sharedWarning(owner, importedFrom.place, isSingleUse)]
+      : foreign !== undefined && owner !== undefined
+        ? [twoUsersWarning(owner, foreign.place, isSingleUse)]
         : isSingleUse
           ? [
               "from now on only tokenkeep may use this refresh token: whoever else does ends the login for both. Delete the document",
@@ -58,9 +62,23 @@ const warnings = ({ importedFrom, reuse, tokens }: Grant, rule: string, now: num
 const sources = ["json", ...owners.map(({ id }) => id)]
 const isSource = (text: string): boolean => sources.includes(text)
 
+/** What somebody should know who goes on using the login in its own program. */
+const sharedWarnings = ({ mode, owner, place, program }: Shared): ReadonlyArray<string> => {
+  if (mode === "borrow") {
+    return [`${program} keeps it fresh and ${place} is only read: when the token has ended, use ${program} once`]
+  }
+  const { risk } = coOwningOf(owner, place) ?? {}
+  return [`whenever it is refreshed here, ${place} is written too`, ...(risk === undefined ? [] : [risk])]
+}
+
 const ownerOf = (id: string | undefined) => owners.find((owner) => owner.id === id)
 
-const ownDocument = Effect.fnUntraced(function* (file: Option.Option<string>, entry: Option.Option<string>) {
+const ownDocument = Effect.fnUntraced(function* (
+  file: Option.Option<string>,
+  entry: Option.Option<string>,
+  mode: Foreign["mode"],
+) {
+  if (mode !== "import") return yield* new Usage({ message: `--mode ${mode} goes with --from and a program` })
   if (Option.isNone(file)) {
     return yield* new Usage({
       message: "import: FILE is missing, or --from with the program whose login is meant. See: tokenkeep import --help",
@@ -68,7 +86,7 @@ const ownDocument = Effect.fnUntraced(function* (file: Option.Option<string>, en
   }
   if (Option.isSome(entry)) return yield* new Usage({ message: "--entry goes with --from and a program" })
   const source = yield* file.value === "-" ? readStdin : readFile(file.value)
-  return { document: yield* Effect.fromResult(GrantDocument.parse(source)), importedFrom: undefined }
+  return { document: yield* Effect.fromResult(GrantDocument.parse(source)), foreign: undefined }
 })
 
 export const importGrant = Command.make(
@@ -90,18 +108,24 @@ export const importGrant = Command.make(
       Flag.withDescription("Which of the program's logins, where it has several"),
       Flag.optional,
     ),
+    mode: Flag.Literals("mode", ["import", "borrow", "co-own"]).pipe(
+      Flag.withDescription("Who refreshes a program's login from now on: we do, its owner, or both in turn"),
+      Flag.withDefault("import"),
+    ),
     provider: providerFlag,
   },
-  Effect.fnUntraced(function* ({ entry, file, from, name, provider }) {
+  Effect.fnUntraced(function* ({ entry, file, from, mode, name, provider }) {
     const now = yield* Clock.currentTimeMillis
     const owner = ownerOf(from)
-    const { document, importedFrom }: Taken = yield* owner ? take(owner, file, entry, now) : ownDocument(file, entry)
+    const { document, foreign }: Taken = yield* owner
+      ? take(owner, file, entry, mode, now)
+      : ownDocument(file, entry, mode)
     const known = yield* knownProfiles
     const profile = yield* namedProfile(known, provider)
     const named = profile && Predicate.isObject(document) ? { ...document, provider: profile.id } : document
     const profiles = profile ? [profile, ...known.profiles] : known.profiles
     const taken = yield* Effect.fromResult(GrantDocument.toCredential(named, name, now, profiles))
-    const grant = importedFrom === undefined ? taken : { ...taken, importedFrom }
+    const grant = foreign === undefined ? taken : inMode(taken, foreign)
     const { refreshTokenRule } = find(profiles, grant.provider) ?? generic
     yield* store(grant, warnings(grant, refreshTokenRule, now)).pipe(withKeeper())
   }),
@@ -122,6 +146,10 @@ export const importGrant = Command.make(
       "With --from, a login of another program is taken over: of codex (ChatGPT) and codex-mcp, openclaw, pi, opencode,",
       "gemini, qwen, claude-code or mcp-remote. Without FILE it is looked for where the program keeps it. Its file is only",
       "read, and so the grant has two users then: where a refresh token works once, only one of them may go on using it.",
+      "",
+      "With --mode borrow its owner goes on refreshing it, and what its file holds is served: its refresh token is not even",
+      "kept here. With --mode co-own both refresh it: here under the owner's own locks and ahead of it, and each new token is",
+      "written back into its file at once. That is offered where the program's own way of refreshing allows it.",
     ),
   ),
   Command.withExamples([
@@ -131,6 +159,10 @@ export const importGrant = Command.make(
       description: "From another program's output",
     },
     { command: "tokenkeep import --from codex --name chatgpt", description: "The login of Codex" },
+    {
+      command: "tokenkeep import --from codex --mode co-own --name chatgpt",
+      description: "Kept fresh for Codex too",
+    },
     {
       command: "tokenkeep import --from codex-mcp --entry linear --name linear",
       description: "One of its logins to MCP servers",
