@@ -74,6 +74,8 @@ export interface LockPlan {
   readonly place: string
   /** From which age on an owner takes it over, so that we may too. A kernel's lock ends with its holder instead. */
   readonly staleMillis?: number
+  /** Of a file that we make for it. By default only its user may touch it. */
+  readonly mode?: number
   /** How often its holder has to show that it is alive: a third of the least age at which any version takes it over. */
   readonly heartbeatMillis?: number
 }
@@ -89,6 +91,8 @@ export interface CoOwning {
   readonly writing?: (place: string, surroundings: Surroundings) => ReadonlyArray<LockPlan>
   /** How long before its end a token is refreshed: so early that the owner finds a fresh one. */
   readonly aheadMillis?: number
+  /** The owner opens the file only where it is no symbolic link: behind one, it would lose what we write. */
+  readonly refusesLinks?: boolean
   /** The owner rewrites the whole file without a lock: what was written is read again, and written again if it is gone. */
   readonly verifies?: boolean
   /** What somebody should know before choosing it. */
