@@ -74,26 +74,43 @@ export interface LockPlan {
   readonly place: string
   /** From which age on an owner takes it over, so that we may too. A kernel's lock ends with its holder instead. */
   readonly staleMillis?: number
+  /** Of a file that we make for it. By default only its user may touch it. */
+  readonly mode?: number
   /** How often its holder has to show that it is alive: a third of the least age at which any version takes it over. */
   readonly heartbeatMillis?: number
+}
+
+/** Where a login stands. */
+export interface Spot {
+  /** The file, by the real path of its folder: locks are beside it. */
+  readonly place: string
+  /** Where that leads, if the file itself is a symbolic link; otherwise the same. */
+  readonly target: string
+  /** The entry's. */
+  readonly key: string
+  readonly surroundings: Surroundings
 }
 
 /** How a login is kept fresh together with its owner, where the owner's own protocol makes that safe. */
 export interface CoOwning {
   /**
    * Taken in this order before the file is read again, and held until the successor is in it: whoever takes them too does
-   * not ask the server meanwhile. `place` is the file, symbolic links resolved; `key` the entry's.
+   * not ask the server meanwhile.
    */
-  readonly refreshing?: (place: string, key: string, surroundings: Surroundings) => ReadonlyArray<LockPlan>
+  readonly refreshing?: (spot: Spot) => ReadonlyArray<LockPlan>
   /** Taken for the write alone, after those. */
-  readonly writing?: (place: string, surroundings: Surroundings) => ReadonlyArray<LockPlan>
+  readonly writing?: (spot: Spot) => ReadonlyArray<LockPlan>
   /** How long before its end a token is refreshed: so early that the owner finds a fresh one. */
   readonly aheadMillis?: number
+  /** The owner opens the file only where it is no symbolic link: behind one, it would lose what we write. */
+  readonly refusesLinks?: boolean
   /** The owner rewrites the whole file without a lock: what was written is read again, and written again if it is gone. */
   readonly verifies?: boolean
   /** What somebody should know before choosing it. */
   readonly risk?: string
-  /** What is to be set in the file so that the owner finds the successor; `content` is the file as it is. */
+  /** Why this one entry is not written although the others are, if so; `content` is the file as it is. */
+  readonly refuses?: (spot: Spot, content: Json) => string | undefined
+  /** What is to be set in the file so that the owner finds the successor; nothing where the entry is not there. */
   readonly edits: (key: string, next: Successor, content: Json) => ReadonlyArray<Edit>
 }
 

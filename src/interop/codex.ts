@@ -1,7 +1,9 @@
 /** Codex: `auth.json`, its login to ChatGPT. The keyring's entry (`Codex Auth`) holds the same JSON. */
+import * as path from "node:path"
 import * as Clients from "./clients.ts"
 import {
   apiKey,
+  type CoOwning,
   type Entry,
   folderOf,
   type Held,
@@ -14,6 +16,8 @@ import {
   unreadable,
 } from "./ForeignStore.ts"
 import type { Surroundings } from "../store/home.ts"
+import { aheadOfFiveMinutes, claimsOf, setting, signedIn } from "./successor.ts"
+import { timestamp } from "./timestamp.ts"
 
 /** Codex itself goes by these, and by the file's own word on whose the grant is only after them. */
 const clientOf = (provenance: Readonly<Record<string, Json>> | undefined, { env }: Surroundings) => {
@@ -42,6 +46,35 @@ const chatgpt = (content: Json, surroundings: Surroundings): Held => {
   })
 }
 
+/**
+ * Codex asks the server first and takes its locks only to write (0.169), so that nothing keeps it from asking but a token
+ * that is fresh before it looks. In the write it compares with the file, and adopts what stands there.
+ */
+const coOwning: CoOwning = {
+  aheadMillis: aheadOfFiveMinutes,
+  writing: ({ place, target }) => [
+    { kind: "flock", place: path.join(path.dirname(place), "auth.lock") },
+    { kind: "flock", place: `${target}.lock` },
+  ],
+  edits: (_, next, content) => {
+    const tokens = signedIn(members(content)?.["tokens"], "access_token")
+    if (tokens === undefined) return []
+    // With an id token that it cannot read, Codex is signed out without a word; without an account it never refreshes.
+    const idToken = claimsOf(next.idToken) && next.idToken
+    const claims = claimsOf(idToken ?? tokens["id_token"])
+    const account = text(members(claims?.["https://api.openai.com/auth"])?.["chatgpt_account_id"])
+    return [
+      ...setting(["tokens"], {
+        id_token: idToken,
+        access_token: next.accessToken,
+        refresh_token: next.refreshToken,
+        account_id: text(tokens["account_id"]) === undefined ? account : undefined,
+      }),
+      ...setting([], { last_refresh: timestamp(next.obtainedAt) }),
+    ]
+  },
+}
+
 export const codex: Owner = {
   id: "codex",
   name: "Codex",
@@ -49,7 +82,7 @@ export const codex: Owner = {
   files: [
     {
       kind: "json",
-      coOwning: "it is not written yet",
+      coOwning,
       places: (surroundings) => [`${folderOf(surroundings, ["CODEX_HOME"], ".codex")}/auth.json`],
       read: (content, surroundings): ReadonlyArray<Entry> => [
         { name: "chatgpt", key: "", held: chatgpt(content, surroundings) },

@@ -4,7 +4,10 @@
  * An entry without `issuer` is one that Codex never refreshes (openai/codex#39615). It is as good as any other: its
  * authorization server is found through the MCP server.
  */
-import { entriesOf, folderOf, heldOf, type Json, members, type Owner, text } from "./ForeignStore.ts"
+import * as Crypto from "node:crypto"
+import * as path from "node:path"
+import { type CoOwning, entriesOf, folderOf, heldOf, type Json, members, type Owner, text } from "./ForeignStore.ts"
+import { entryAt, setting, signedIn } from "./successor.ts"
 
 const held = (entry: Readonly<Record<string, Json>>) => {
   // The keyring's form keeps the token endpoint's answer apart.
@@ -22,6 +25,43 @@ const held = (entry: Readonly<Record<string, Json>>) => {
 
 const nameOf = (entry: Readonly<Record<string, Json>>, key: string): string => text(entry["server_name"]) ?? key
 
+const sha256 = (value: string): string => Crypto.createHash("sha256").update(value).digest("hex")
+
+/** The key under which Codex keeps the login to a server, and by which it calls the lock of that login. */
+const keyOf = (entry: Readonly<Record<string, Json>>): string => {
+  const [name, url] = [text(entry["server_name"]) ?? "", text(entry["server_url"]) ?? ""]
+  return `${name.replace(/^local:/, "")}${name.startsWith("executor:") ? ":" : "|"}${sha256(JSON.stringify({ type: "http", url, headers: {} })).slice(0, 16)}`
+}
+
+/** Codex holds the lock of a login over reading, asking and writing; whoever else does so too is never in its way. */
+const coOwning: CoOwning = {
+  refreshing: ({ key, place }) => [
+    { kind: "flock", place: path.join(path.dirname(place), "mcp-oauth-locks", `${sha256(key)}.lock`) },
+  ],
+  writing: ({ place }) => [{ kind: "flock", place: path.join(path.dirname(place), "mcp-oauth-locks/file-store.lock") }],
+  refuses: ({ key, place, target }, content) => {
+    if (place !== target) {
+      return "Codex does not write through a symbolic link, and loses what it refreshes: put the file itself there"
+    }
+    const entry = entryAt(content, key)
+    return entry === undefined || keyOf(entry) === key
+      ? undefined
+      : "it stands under a key that is not the one Codex locks it by: codex mcp login again"
+  },
+  edits: (key, next, content) => {
+    const entry = signedIn(entryAt(content, key), "access_token")
+    if (entry === undefined) return []
+    return setting([key], {
+      issuer: text(entry["issuer"]) === undefined ? next.issuer : undefined,
+      access_token: next.accessToken,
+      // A fraction would spoil the whole file for Codex.
+      expires_at: next.expiresAt === undefined ? null : Math.round(next.expiresAt),
+      refresh_token: next.refreshToken,
+      scopes: next.scope?.split(" ").filter((each) => each !== ""),
+    })
+  },
+}
+
 export const codexMcp: Owner = {
   id: "codex-mcp",
   name: "Codex",
@@ -29,7 +69,7 @@ export const codexMcp: Owner = {
   files: [
     {
       kind: "json",
-      coOwning: "it is not written yet",
+      coOwning,
       places: (surroundings) => [`${folderOf(surroundings, ["CODEX_HOME"], ".codex")}/.credentials.json`],
       read: (content) => entriesOf(members(content)?.["token_response"] ? { server: content } : content, held, nameOf),
     },

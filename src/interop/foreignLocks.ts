@@ -32,11 +32,19 @@ const pidIn = (place: string): number | undefined => {
   }
 }
 
+/** What stands where a lock belongs and can never be one. */
+export const obstruction = (
+  kind: LockFile["kind"],
+  stats: Pick<fs.StatsBase<unknown>, "isDirectory">,
+): string | undefined => {
+  if (kind === "folder" && !stats.isDirectory()) return "it is a file where its owner makes a folder"
+  if (kind === "file" && stats.isDirectory()) return "it is a folder where its owner makes a file"
+  return undefined
+}
+
 const problemOf = (lock: LockFile, place: string, stats: fs.Stats, ageMillis: number): string | undefined => {
-  if (lock.kind === "folder" && !stats.isDirectory())
-    return "it is a file where its owner makes a folder: it blocks for ever"
-  if (lock.kind === "file" && stats.isDirectory())
-    return "it is a folder where its owner makes a file: it blocks for ever"
+  const inTheWay = obstruction(lock.kind, stats)
+  if (inTheWay !== undefined) return `${inTheWay}: it blocks for ever`
   if (lock.kind === "folder" && fs.readdirSync(place).length > 0)
     return "it is not empty: its owner can never remove it"
   if (ageMillis <= lock.staleMillis) return undefined

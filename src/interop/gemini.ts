@@ -4,6 +4,7 @@
  */
 import * as Clients from "./clients.ts"
 import {
+  type CoOwning,
   entriesOf,
   folderOf,
   type Held,
@@ -14,6 +15,7 @@ import {
   text,
   unreadable,
 } from "./ForeignStore.ts"
+import { aheadOfFiveMinutes, endOf, setting, signedIn } from "./successor.ts"
 
 const google = (content: Json): Held => {
   const file = members(content)
@@ -45,6 +47,49 @@ const mcp = (value: Readonly<Record<string, Json>>): Held => {
 const folder = (surroundings: Parameters<typeof folderOf>[0]) =>
   `${folderOf(surroundings, ["GEMINI_CLI_HOME"])}/.gemini`
 
+const common = {
+  aheadMillis: aheadOfFiveMinutes,
+  verifies: true,
+  refuses: ({ surroundings }) =>
+    surroundings.env["GEMINI_FORCE_ENCRYPTED_FILE_STORAGE"] === "true"
+      ? "GEMINI_FORCE_ENCRYPTED_FILE_STORAGE is set, and Gemini CLI does not use the file then"
+      : undefined,
+} satisfies Omit<CoOwning, "edits">
+
+/** No lock is needed here: Google's refresh tokens are good for any number of refreshes, by whomever. */
+const googleCoOwning: CoOwning = {
+  ...common,
+  edits: (_, next, content) =>
+    signedIn(content, "access_token") === undefined
+      ? []
+      : setting([], {
+          access_token: next.accessToken,
+          refresh_token: next.refreshToken,
+          id_token: next.idToken,
+          scope: next.scope,
+          expiry_date: endOf(next),
+        }),
+}
+
+const mcpCoOwning: CoOwning = {
+  ...common,
+  risk: "Gemini CLI takes no lock and deletes a login whose refresh fails: should it refresh in the same moment, the login may be lost",
+  edits: (key, next, content) => {
+    const entry = Array.isArray(content) ? members(content[Number(key)]) : undefined
+    if (signedIn(entry?.["token"], "accessToken") === undefined) return []
+    return [
+      ...setting([Number(key), "token"], {
+        accessToken: next.accessToken,
+        refreshToken: next.refreshToken,
+        // Without it, Gemini CLI takes the token for one that never ends.
+        expiresAt: endOf(next),
+        scope: next.scope,
+      }),
+      ...setting([Number(key)], { updatedAt: Math.round(next.obtainedAt) }),
+    ]
+  },
+}
+
 export const gemini: Owner = {
   id: "gemini",
   name: "Gemini CLI",
@@ -52,13 +97,13 @@ export const gemini: Owner = {
   files: [
     {
       kind: "json",
-      coOwning: "it is not written yet",
+      coOwning: googleCoOwning,
       places: (surroundings) => [`${folder(surroundings)}/oauth_creds.json`],
       read: (content) => [{ name: "google", key: "", held: google(content) }],
     },
     {
       kind: "json",
-      coOwning: "it is not written yet",
+      coOwning: mcpCoOwning,
       places: (surroundings) =>
         ["mcp-oauth-tokens.json", "a2a-oauth-tokens.json"].map((file) => `${folder(surroundings)}/${file}`),
       read: (content) =>

@@ -33,7 +33,8 @@ export const mcpRemote: Owner = {
   files: [
     {
       kind: "folder",
-      coOwning: "it is not written yet",
+      coOwning:
+        "mcp-remote has no lock around a refresh, and several files that belong together. Take it over (import)",
       places: (surroundings) => [`${folderOf(surroundings, ["MCP_REMOTE_CONFIG_DIR"], ".mcp-auth")}/mcp-remote-*`],
       read: (content) => entriesOf(servers(content), held),
     },

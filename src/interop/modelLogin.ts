@@ -3,7 +3,8 @@
  * the provider's name, and sometimes the client and the server it is of.
  */
 import * as Clients from "./clients.ts"
-import { type Held, heldOf, type Json, text, unreadable } from "./ForeignStore.ts"
+import { type CoOwning, type Held, heldOf, type Json, text, unreadable } from "./ForeignStore.ts"
+import { endOf, entryAt, scopeLike, setting, signedIn } from "./successor.ts"
 
 export const modelLogin = (provider: string, value: Readonly<Record<string, Json>>): Held => {
   if (provider === "github-copilot") {
@@ -24,5 +25,17 @@ export const modelLogin = (provider: string, value: Readonly<Record<string, Json
     refresh: value["refresh"],
     expiresAt: value["expires"],
     scope: value["scopes"],
+  })
+}
+
+export const modelEdits: CoOwning["edits"] = (key, next, content) => {
+  const entry = signedIn(entryAt(content, key), "access")
+  if (entry?.["type"] !== "oauth") return []
+  return setting([key], {
+    access: next.accessToken,
+    refresh: next.refreshToken,
+    expires: endOf(next),
+    // Few have them, and nobody looks for them where they are not.
+    scopes: "scopes" in entry ? scopeLike(entry["scopes"], next.scope) : undefined,
   })
 }

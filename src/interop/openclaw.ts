@@ -63,6 +63,10 @@ const stateFolder = (surroundings: Parameters<typeof folderOf>[0]) =>
 
 const profilesOf = (store: Json) => entriesOf(members(store)?.["profiles"] ?? (members(store) && {}), profile)
 
+const fenced =
+  "OpenClaw puts marks in the place of all copies of a login while it refreshes, and who writes between them can end the " +
+  "login for good. Take it over (import), or let OpenClaw keep it"
+
 export const openclaw: Owner = {
   id: "openclaw",
   name: "OpenClaw",
@@ -78,7 +82,7 @@ export const openclaw: Owner = {
   files: [
     {
       kind: "database",
-      coOwning: "it is not written yet",
+      coOwning: fenced,
       places: (surroundings) => [
         `${stateFolder(surroundings)}/state/openclaw.sqlite`,
         `${stateFolder(surroundings)}/agents/*/agent/openclaw-agent.sqlite`,
@@ -95,7 +99,7 @@ export const openclaw: Owner = {
     },
     {
       kind: "json",
-      coOwning: "it is not written yet",
+      coOwning: "OpenClaw reads it no more, so nobody is there to keep it fresh for",
       places: (surroundings) => [
         `${stateFolder(surroundings)}/agents/*/agent/auth-profiles.json`,
         `${folderOf(surroundings, [], ".clawdbot")}/agents/*/agent/auth-profiles.json`,

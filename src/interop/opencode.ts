@@ -4,6 +4,7 @@
  */
 import {
   apiKey,
+  type CoOwning,
   entriesOf,
   folderOf,
   type Held,
@@ -13,7 +14,8 @@ import {
   type Owner,
   unreadable,
 } from "./ForeignStore.ts"
-import { modelLogin } from "./modelLogin.ts"
+import { modelEdits, modelLogin } from "./modelLogin.ts"
+import { aheadOfFiveMinutes, endOf, entryAt, setting, signedIn } from "./successor.ts"
 
 const login = (value: Readonly<Record<string, Json>>, provider: string): Held => {
   if (value["type"] === "api" || value["type"] === "wellknown") return apiKey
@@ -39,6 +41,39 @@ const mcp = (value: Readonly<Record<string, Json>>): Held => {
 const dataFolder = (surroundings: Parameters<typeof folderOf>[0]) =>
   `${folderOf(surroundings, ["XDG_DATA_HOME"], ".local", "share")}/opencode`
 
+const risk =
+  "opencode takes no lock: should it refresh in the same moment, one of the two loses its token, and perhaps the login is lost"
+
+const modelCoOwning: CoOwning = {
+  aheadMillis: aheadOfFiveMinutes,
+  verifies: true,
+  risk,
+  refuses: ({ surroundings }) =>
+    surroundings.env["OPENCODE_AUTH_CONTENT"]
+      ? "OPENCODE_AUTH_CONTENT is set, and opencode does not use the file then"
+      : undefined,
+  edits: modelEdits,
+}
+
+/**
+ * There is a lock, but opencode holds it for its write alone and refreshes without it, and it is called by a digest that
+ * is opencode's own. To take part would keep nobody from refreshing; the write is verified instead.
+ */
+const mcpCoOwning: CoOwning = {
+  aheadMillis: aheadOfFiveMinutes,
+  verifies: true,
+  risk,
+  edits: (key, next, content) =>
+    signedIn(entryAt(content, key)?.["tokens"], "accessToken") === undefined
+      ? []
+      : setting([key, "tokens"], {
+          accessToken: next.accessToken,
+          refreshToken: next.refreshToken,
+          expiresAt: endOf(next) / 1000,
+          scope: next.scope,
+        }),
+}
+
 export const opencode: Owner = {
   id: "opencode",
   name: "opencode",
@@ -46,13 +81,13 @@ export const opencode: Owner = {
   files: [
     {
       kind: "json",
-      coOwning: "it is not written yet",
+      coOwning: modelCoOwning,
       places: (surroundings) => [`${dataFolder(surroundings)}/auth.json`],
       read: (content) => entriesOf(content, login),
     },
     {
       kind: "json",
-      coOwning: "it is not written yet",
+      coOwning: mcpCoOwning,
       places: (surroundings) => [`${dataFolder(surroundings)}/mcp-auth.json`],
       read: (content) => entriesOf(content, mcp),
     },

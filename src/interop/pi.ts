@@ -1,6 +1,9 @@
 /** pi: `auth.json`, its logins to model providers, and `mcp-auth.json`, those to MCP servers. */
+import * as Crypto from "node:crypto"
+import * as path from "node:path"
 import {
   apiKey,
+  type CoOwning,
   entriesOf,
   folderOf,
   type Held,
@@ -10,8 +13,9 @@ import {
   text,
   unreadable,
 } from "./ForeignStore.ts"
-import { sdkLogin } from "./mcpLogin.ts"
-import { modelLogin } from "./modelLogin.ts"
+import { sdkEdits, sdkLogin } from "./mcpLogin.ts"
+import { modelEdits, modelLogin } from "./modelLogin.ts"
+import { aheadOfFiveMinutes, heartbeatMillis } from "./successor.ts"
 
 const chatgpt = "https://auth.openai.com/api/accounts/oauth/token"
 
@@ -40,6 +44,27 @@ const mcp = (value: Readonly<Record<string, Json>>, key: string): Held =>
 const agentFolder = (surroundings: Parameters<typeof folderOf>[0]) =>
   folderOf(surroundings, ["PI_CODING_AGENT_DIR"], ".pi", "agent")
 
+/**
+ * pi refreshes inside this lock, but a pi that starts takes it over after 10 s already, from a pi that is at work too
+ * (seen with 1.5.2). So the lock is shown to be alive often, and a refresh comes before pi wants one.
+ */
+const modelCoOwning: CoOwning = {
+  aheadMillis: aheadOfFiveMinutes,
+  refreshing: ({ target }) => [{ kind: "folder", place: `${target}.lock`, staleMillis: 30_000, heartbeatMillis }],
+  edits: modelEdits,
+}
+
+/** The lock is of one login; whether pi locks the file for a write as well is not known, so the write is verified. */
+const mcpCoOwning: CoOwning = {
+  verifies: true,
+  refreshing: ({ key, place }) => {
+    const digest = Crypto.createHash("sha256").update(key).digest("hex").slice(0, 16)
+    const lock = path.join(path.dirname(place), `mcp-auth-refresh-${digest}.lock`)
+    return [{ kind: "folder", place: lock, staleMillis: 20_000, heartbeatMillis }]
+  },
+  edits: sdkEdits,
+}
+
 export const pi: Owner = {
   id: "pi",
   name: "pi",
@@ -55,13 +80,13 @@ export const pi: Owner = {
   files: [
     {
       kind: "json",
-      coOwning: "it is not written yet",
+      coOwning: modelCoOwning,
       places: (surroundings) => [`${agentFolder(surroundings)}/auth.json`],
       read: (content) => entriesOf(content, login),
     },
     {
       kind: "json",
-      coOwning: "it is not written yet",
+      coOwning: mcpCoOwning,
       places: (surroundings) => [`${agentFolder(surroundings)}/mcp-auth.json`],
       read: (content) => entriesOf(content, mcp, (_, key) => text(mcpKey.exec(key)?.[1]) ?? key),
     },

@@ -1,6 +1,17 @@
 /** Qwen-code: `oauth_creds.json`, its login to Qwen. */
+import * as path from "node:path"
 import * as Clients from "./clients.ts"
-import { folderOf, type Held, heldOf, type Json, members, type Owner, unreadable } from "./ForeignStore.ts"
+import {
+  type CoOwning,
+  folderOf,
+  type Held,
+  heldOf,
+  type Json,
+  members,
+  type Owner,
+  unreadable,
+} from "./ForeignStore.ts"
+import { aheadOfFiveMinutes, endOf, heartbeatMillis, setting, signedIn } from "./successor.ts"
 
 const held = (content: Json): Held => {
   const file = members(content)
@@ -12,6 +23,31 @@ const held = (content: Json): Held => {
     tokenType: file["token_type"],
     expiresAt: file["expiry_date"],
   })
+}
+
+/**
+ * Any Qwen Code that ends removes the lock, whosever it is (seen with 0.24.4). So a refresh comes long before the 30 s in
+ * which Qwen Code itself would want one.
+ */
+const coOwning: CoOwning = {
+  aheadMillis: aheadOfFiveMinutes,
+  refreshing: ({ place }) => [
+    {
+      kind: "file",
+      place: path.join(path.dirname(place), "oauth_creds.lock"),
+      staleMillis: 35_000,
+      heartbeatMillis,
+    },
+  ],
+  // Without a refresh token or an end, Qwen Code takes the whole file for invalid.
+  edits: (_, next, content) =>
+    signedIn(content, "access_token") === undefined
+      ? []
+      : setting([], {
+          access_token: next.accessToken,
+          refresh_token: next.refreshToken,
+          expiry_date: endOf(next),
+        }),
 }
 
 export const qwen: Owner = {
@@ -28,7 +64,7 @@ export const qwen: Owner = {
   files: [
     {
       kind: "json",
-      coOwning: "it is not written yet",
+      coOwning,
       places: (surroundings) => [`${folderOf(surroundings, ["QWEN_HOME"], ".qwen")}/oauth_creds.json`],
       read: (content) => [{ name: "qwen", key: "", held: held(content) }],
     },

@@ -2,7 +2,8 @@
 import { DatabaseSync } from "node:sqlite"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import type { Json } from "../../src/interop/ForeignStore.ts"
+import type { Json, Owner, StoreFile } from "../../src/interop/ForeignStore.ts"
+import { owners } from "../../src/interop/owners.ts"
 
 /** The same instant, in milliseconds, in each of them. */
 export const at = 1_795_216_000_000
@@ -35,7 +36,7 @@ export interface Fixture {
   readonly write?: (place: string, content: Json) => void
 }
 
-const jwt = (claims: object): string =>
+export const jwt = (claims: object): string =>
   ["eyJhbGciOiJub25lIn0", Buffer.from(JSON.stringify(claims)).toString("base64url"), "c2ln"].join(".")
 
 const openai = {
@@ -472,3 +473,26 @@ export const fixtures: ReadonlyArray<Fixture> = [
     write: writeFolder,
   },
 ]
+
+export const ownerOf = ({ owner }: Fixture): Owner => owners.find(({ id }) => id === owner)!
+
+/** The one of the owner's files that a fixture is of. */
+export const fileOf = (fixture: Fixture): StoreFile => {
+  const isPlace = (pattern: string): boolean => {
+    const [first = "", ...rest] = pattern.split("*").map((part) => part.replaceAll(".", "\\."))
+    return new RegExp(`^${[first, ...rest].join("[^/]*")}$`).test(`/${fixture.place}`)
+  }
+  const surroundings = { env: {}, platform: "linux", homedir: () => "" }
+  return ownerOf(fixture).files.find(({ places }) => places(surroundings).some(isPlace))!
+}
+
+/** The same with a member that nobody knows in each object. */
+export const withUnknown = (value: Json): Json => {
+  if (Array.isArray(value)) return value.map(withUnknown)
+  if (typeof value !== "object" || value === null) return value
+  const parts = Object.entries(value).map(([key, part]) => [key, withUnknown(part)] as const)
+  return Object.fromEntries(
+    // Where each member is an entry of its own, another one would be another entry.
+    parts.some(([, part]) => typeof part !== "object" || part === null) ? [...parts, ["brand_new", { x: 1 }]] : parts,
+  )
+}

@@ -5,11 +5,11 @@ import * as Result from "effect/Result"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import type { Entry, Json, Owner } from "../../src/interop/ForeignStore.ts"
+import type { Entry, Json } from "../../src/interop/ForeignStore.ts"
 import * as ForeignFiles from "../../src/interop/foreignFiles.ts"
 import * as GrantDocument from "../../src/interop/GrantDocument.ts"
 import { owners } from "../../src/interop/owners.ts"
-import { at, type Expected, type Fixture, fixtures } from "./foreignFixtures.ts"
+import { at, type Expected, fileOf, type Fixture, fixtures, ownerOf, withUnknown } from "./foreignFixtures.ts"
 import { temporaryFolder } from "../run.ts"
 
 let home: string
@@ -21,7 +21,6 @@ beforeEach(() => {
 })
 
 const surroundings = (env: Readonly<Record<string, string>> = {}) => ({ env, platform: "linux", homedir: () => home })
-const ownerOf = ({ owner }: Fixture): Owner => owners.find(({ id }) => id === owner)!
 
 const write = (fixture: Fixture, content: Json, place = path.join(home, fixture.place)): string => {
   fs.mkdirSync(path.dirname(place), { recursive: true })
@@ -76,16 +75,6 @@ const spoilt = (value: Json, others: ReadonlyArray<Json>): ReadonlyArray<Json> =
       ),
     ),
   ]
-}
-
-const withUnknown = (value: Json): Json => {
-  if (Array.isArray(value)) return value.map(withUnknown)
-  if (typeof value !== "object" || value === null) return value
-  const parts = Object.entries(value).map(([key, part]) => [key, withUnknown(part)] as const)
-  return Object.fromEntries(
-    // Where each member is an entry of its own, another one would be another entry.
-    parts.some(([, part]) => typeof part !== "object" || part === null) ? [...parts, ["brand_new", { x: 1 }]] : parts,
-  )
 }
 
 const tree = (folder: string): ReadonlyArray<string> =>
@@ -153,13 +142,7 @@ describe.each(fixtures)("$what", (fixture) => {
   })
 
   it("wrong types anywhere: no token of another type, no secret in a reason", () => {
-    const reader = ownerOf(fixture).files.find(({ places }) =>
-      places(surroundings()).some(
-        (each) =>
-          path.basename(each).split("*")[0] ===
-          path.basename(fixture.place).slice(0, path.basename(each).split("*")[0]!.length),
-      ),
-    )!
+    const reader = fileOf(fixture)
     let grants = 0
     for (const content of spoilt(fixture.content, [null, 0, true, "", [], {}, "secret-text", Number.NaN])) {
       const entries = reader.read(content, surroundings())
