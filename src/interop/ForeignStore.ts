@@ -127,6 +127,10 @@ export interface StoreFile {
   readonly read: (content: Json, surroundings: Surroundings) => ReadonlyArray<Entry>
 }
 
+/** Why the login at `spot` is not written, if so; `content` is the file as it is. */
+export const refusal = (file: StoreFile, spot: Spot, content: Json): string | undefined =>
+  typeof file.coOwning === "string" ? file.coOwning : file.coOwning.refuses?.(spot, content)
+
 /** A lock that the owner takes while it refreshes. Those of the kernel (`flock`) vanish with their holder. */
 export interface LockFile {
   readonly places: (surroundings: Surroundings) => ReadonlyArray<string>

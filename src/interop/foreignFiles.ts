@@ -7,7 +7,7 @@ import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 import type { Surroundings } from "../store/home.ts"
 import { loadSqlite } from "../store/sqliteFile.ts"
-import { type Entry, type Json, type Owner, type StoreFile, text } from "./ForeignStore.ts"
+import { type Entry, type Json, type Owner, type Spot, type StoreFile, text } from "./ForeignStore.ts"
 
 /** One place where an owner's logins are, and what is in it. */
 export interface ForeignFile {
@@ -29,7 +29,7 @@ const longestFile = 16 * 1024 * 1024
 
 class Unreadable extends Error {}
 
-const parse = (source: string): Json => {
+export const parse = (source: string): Json => {
   if (source.trim() === "") return {}
   try {
     return JSON.parse(source.replace(/^\uFEFF/, ""))
@@ -113,7 +113,8 @@ const loaders: Record<StoreFile["kind"], (place: string) => Json> = {
   folder: readFolder,
 }
 
-const why = (error: unknown): string => {
+/** In words for people, without anything of the file. */
+export const why = (error: unknown): string => {
   if (error instanceof Unreadable) return error.message
   const { code } = error as NodeJS.ErrnoException
   if (code === "EACCES" || code === "EPERM") return "access is denied"
@@ -201,6 +202,17 @@ export const at = (owner: Owner, place: string, surroundings: Surroundings): For
     return { owner, place, mode: undefined, entries: [], ...trouble(error) }
   }
 }
+
+/** The text of a file that can be written. Throws as `fs` does. */
+export const textAt = (_: StoreFile, { target }: Spot): string => readText(target)
+
+/** Where the entry `key` of the file at `place` stands, symbolic links resolved. */
+export const spotOf = (place: string, key: string, surroundings: Surroundings): Spot => ({
+  place: path.join(fs.realpathSync(path.dirname(place)), path.basename(place)),
+  target: fs.realpathSync(place),
+  key,
+  surroundings,
+})
 
 /** In the place of a path: there is only a text. */
 export const standardInput = "standard input"

@@ -65,7 +65,7 @@ describe("import --from", () => {
     assert.include(status.stdout, `taken over from chatgpt of Codex (${file})`)
     assert.include(status.stdout, "openai")
     const json = JSON.parse((await run(["status", "chatgpt", "--json"])).stdout)
-    assert.deepStrictEqual(json.imported_from, { owner: "codex", place: file, entry: "chatgpt" })
+    assert.deepStrictEqual(json.foreign, { owner: "codex", place: file, entry: "chatgpt", mode: "import" })
     assert.strictEqual((await run(["token", "chatgpt"])).stdout, "secret-at-1\n")
   })
 

@@ -1,0 +1,169 @@
+/**
+ * A login that its owner and we keep fresh together: one presentation under the owner's locks, and writing what it brought
+ * into the owner's file.
+ *
+ * **Invariants**
+ *
+ * - The refresh token is presented only after the file was read again under the owner's locks, and after a rehearsal of the
+ *   write: what the owner was granted meanwhile is as good as an answer, and a file that cannot be written costs no token.
+ * - The file is written only over a token that came before ours (`inStep.compare`), and compared once more right before it is
+ *   replaced. Everything else in it stays to the letter.
+ * - What the server granted is never thrown away for a file: it is stored here, and owed to the file.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type { Outcome } from "../exchange/TokenEndpoint.ts"
+import type { Present, Sight } from "../keeper/Owners.ts"
+import { apply } from "../lifecycle/Change.ts"
+import type { Credential, Tokens } from "../lifecycle/Credential.ts"
+import * as Home from "../store/home.ts"
+import * as ForeignFiles from "./foreignFiles.ts"
+import { type CoOwning, refusal, type Spot, type StoreFile, type Successor } from "./ForeignStore.ts"
+import * as JsonEdit from "./jsonEdit.ts"
+import * as Locks from "./locks/take.ts"
+import * as ReplaceFile from "./replaceFile.ts"
+import { fileOf, look, ownerOf, see, seenAmong, sightOf } from "./sight.ts"
+
+/** So long an owner is waited for that is refreshing itself: most are done in a second or two. */
+const longestWaitMillis = 5_000
+
+/** An owner without locks may write at the same moment; three times in a row is no coincidence. */
+const longestTries = 3
+
+const successorOf = ({ issuer, tokens }: Credential): Successor => ({
+  accessToken: Redacted.value(tokens.accessToken),
+  refreshToken: tokens.refreshToken && Redacted.value(tokens.refreshToken),
+  idToken: tokens.idToken && Redacted.value(tokens.idToken),
+  expiresAt: tokens.expiry._tag === "Known" ? tokens.expiry.at : undefined,
+  scope: tokens.scope,
+  issuer,
+  obtainedAt: tokens.obtainedAt,
+})
+
+/** The record with `tokens` in the place of its own, as it will be stored. */
+const withTokens = (credential: Credential, tokens: Tokens): Credential => {
+  const { forced, generation, seed } = credential
+  return apply(credential, generation, { _tag: "Commit", generation, seed, tokens, forced })!
+}
+
+/** The file, how it is kept together with its owner, and where the login stands in it. */
+interface Place {
+  readonly file: StoreFile
+  readonly coOwning: CoOwning
+  readonly spot: Spot
+}
+
+/** Nothing where the login is not in the file, or is not one that can be written. */
+const placeOf = (credential: Credential, now: number): Place | undefined => {
+  const foreign = credential.foreign!
+  const surroundings = Home.current()
+  const owner = ownerOf(foreign)
+  const seen = see(credential, surroundings, now)
+  if (owner === undefined || seen._tag !== "Tokens") return undefined
+  const file = ForeignFiles.kindOf(owner, foreign.place, surroundings)
+  const { coOwning } = file
+  if (typeof coOwning === "string") return undefined
+  return { file, coOwning, spot: ForeignFiles.spotOf(foreign.place, seen.key, surroundings) }
+}
+
+const trouble = (message: string) => Effect.fail({ message })
+
+/** What would be written over what, or nothing where the owner has something else there by now. */
+const draft = Effect.fnUntraced(function* (credential: Credential, { coOwning, file, spot }: Place) {
+  const now = yield* Clock.currentTimeMillis
+  const before = yield* Effect.try({
+    try: () => ForeignFiles.textAt(file, spot),
+    catch: (error) => ({ message: ForeignFiles.why(error) }),
+  })
+  const content = ForeignFiles.parse(before)
+  const seen = seenAmong(credential, file.read(content, spot.surroundings), now)
+  if (sightOf(credential, seen, now)._tag !== "Behind") return undefined
+  const refused = refusal(file, spot, content)
+  if (refused !== undefined) return yield* trouble(refused)
+  const after = JsonEdit.edited(before, coOwning.edits(spot.key, successorOf(credential), content))
+  return Result.isFailure(after) ? yield* trouble(after.failure) : { before, after: after.success }
+})
+
+/**
+ * Puts the tokens of `credential` where those stand that came before them. Answers with what stood in the way, for people:
+ * with nothing where it is done, and where the owner has something else there by now.
+ */
+export const catchUp = (credential: Credential): Effect.Effect<string | undefined> =>
+  Effect.gen(function* () {
+    const place = placeOf(credential, yield* Clock.currentTimeMillis)
+    if (place === undefined) return
+    const { coOwning, spot } = place
+    yield* Locks.take(coOwning.writing?.(spot) ?? [], { waitMillis: longestWaitMillis })
+    for (let tries = 0; tries < longestTries; tries++) {
+      const found = yield* draft(credential, place)
+      if (found === undefined) return
+      yield* ReplaceFile.replace(spot.target, found.before, found.after)
+      // An owner that takes no lock may write back what it had read before: then it is there again.
+      if (coOwning.verifies !== true) return
+    }
+  }).pipe(
+    Effect.scoped,
+    Effect.match({
+      onFailure: ({ message }) => `${fileOf(credential.foreign!)} cannot be written now: ${message}`,
+      onSuccess: () => undefined,
+    }),
+  )
+
+const notSent = (cause: string): Outcome => ({ _tag: "NotSent", cause })
+
+/** What the file says before anything is sent, where that is an answer already. */
+const settled = (sight: Sight): Outcome | undefined => {
+  switch (sight._tag) {
+    case "Moved":
+      return { _tag: "Rotated", tokens: sight.tokens }
+    case "SignedOut":
+      return { _tag: "Rejected", cause: sight.cause, dead: { reason: "signedOut", code: undefined }, retryAt: 0 }
+    case "Unclear":
+      return notSent(sight.cause)
+    case "Apart":
+    case "Behind":
+    case "InStep":
+      return undefined
+  }
+}
+
+/** Why the owner's file would not take the answer: found out before the refresh token is spent for it. */
+const rehearsed = ({ coOwning, file, spot }: Place) =>
+  Effect.gen(function* () {
+    const refused = refusal(file, spot, ForeignFiles.parse(ForeignFiles.textAt(file, spot)))
+    if (refused !== undefined) return yield* trouble(refused)
+    yield* ReplaceFile.rehearse(spot.target, coOwning)
+  })
+
+/** One presentation, in step with the owner. Within `deadlineMillis`, its wait for the owner's locks included. */
+export const exchange = (credential: Credential, deadlineMillis: number, present: Present): Effect.Effect<Outcome> =>
+  Effect.gen(function* () {
+    const startedAt = yield* Clock.currentTimeMillis
+    const place = placeOf(credential, startedAt)
+    if (place === undefined) return settled(yield* look(credential)) ?? notSent("its owner's file is not written")
+    const waitMillis = Math.min(longestWaitMillis, deadlineMillis / 2)
+    const locks = yield* Locks.take(place.coOwning.refreshing?.(place.spot) ?? [], { waitMillis })
+    const sight = yield* look(credential)
+    const outcome = settled(sight)
+    if (outcome !== undefined) return outcome
+    if (sight._tag !== "Apart") yield* rehearsed(place)
+    if (!(yield* locks.stillOurs)) return notSent(`${credential.foreign!.program} has taken its lock back`)
+    const left = startedAt + deadlineMillis - (yield* Clock.currentTimeMillis)
+    const answer = yield* present(left)
+    if (answer._tag === "Rotated") {
+      // What cannot be written now is owed, and tried again at the next look.
+      yield* catchUp(withTokens(credential, answer.tokens))
+      return answer
+    }
+    // Its owner may have been granted what we were refused.
+    const isOver = answer._tag === "Ambiguous" || (answer._tag === "Rejected" && answer.dead !== undefined)
+    const after = isOver ? yield* look(credential) : sight
+    return after._tag === "Moved" ? { _tag: "Rotated" as const, tokens: after.tokens } : answer
+  }).pipe(
+    Effect.scoped,
+    Effect.catch(({ message }) =>
+      Effect.succeed(notSent(`${fileOf(credential.foreign!)}: ${message}. Nothing was sent`)),
+    ),
+  )
