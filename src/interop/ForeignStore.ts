@@ -102,8 +102,6 @@ export interface CoOwning {
   readonly writing?: (spot: Spot) => ReadonlyArray<LockPlan>
   /** How long before its end a token is refreshed: so early that the owner finds a fresh one. */
   readonly aheadMillis?: number
-  /** The owner opens the file only where it is no symbolic link: behind one, it would lose what we write. */
-  readonly refusesLinks?: boolean
   /** The owner rewrites the whole file without a lock: what was written is read again, and written again if it is gone. */
   readonly verifies?: boolean
   /** What somebody should know before choosing it. */

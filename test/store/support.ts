@@ -66,7 +66,8 @@ export interface Worker {
   readonly ended: Effect.Effect<{ readonly code: number | null; readonly stderr: string }>
 }
 
-const start = Effect.fnUntraced(function* (begin: () => childProcess.ChildProcessWithoutNullStreams) {
+/** A process that prints one JSON value a line. */
+export const start = Effect.fnUntraced(function* (begin: () => childProcess.ChildProcessWithoutNullStreams) {
   const lines = yield* Queue.unbounded<unknown, Cause.Done>()
   const child = yield* Effect.acquireRelease(Effect.sync(begin), (child) => Effect.sync(() => child.kill("SIGKILL")))
   let stderr = ""
