@@ -25,7 +25,7 @@ export interface ForeignFile {
 }
 
 /** More than any login file has. Read in one go, and the process's memory is not the file's to fill. */
-const longestFile = 16 * 1024 * 1024
+export const longestFile = 16 * 1024 * 1024
 
 class Unreadable extends Error {}
 
