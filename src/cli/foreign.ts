@@ -51,8 +51,9 @@ const filesOf = Effect.fnUntraced(function* (owner: Owner, file: Option.Option<s
     const found = ForeignFiles.found(owner, surroundings)
     if (found.length > 0) return found
     const places = ForeignFiles.places(owner, surroundings).join(", ")
+    const unreached = ForeignFiles.unreached(owner, surroundings).map((reason) => `. Nobody could look into ${reason}`)
     return yield* new Usage({
-      message: `${owner.name} keeps no login here (looked for ${places}). Sign in there (${owner.signIn}), or name its FILE`,
+      message: `${owner.name} keeps no login here (looked for ${places})${unreached.join("")}. Sign in there (${owner.signIn}), or name its FILE`,
     })
   }
   if (file.value === "-") return [ForeignFiles.inText(owner, yield* readStdin, surroundings)]
@@ -130,7 +131,13 @@ export const take = Effect.fnUntraced(function* (
   const told = broken.map(({ place, problem }) => `${owner.name}: cannot read ${place}: ${problem}`)
   if (broken.length === files.length) return yield* new Usage({ message: told.join("\n") })
   for (const line of told) yield* advise(line)
-  const all = files.flatMap(({ entries, place }) => entries.map((entry) => ({ entry, place })))
+  // What its owner does not read may be an old copy, and is taken only where there is nothing else.
+  const retired = files.filter((each) => each.retired !== undefined)
+  const used = files.filter(({ problem, retired }) => problem === undefined && retired === undefined)
+  for (const each of retired) yield* advise(`${owner.name}: ${each.place}: ${each.retired}`)
+  const all = (used.length > 0 ? used : files).flatMap(({ entries, place }) =>
+    entries.map((entry) => ({ entry, place })),
+  )
   const { entry, place } = yield* chosen(owner, all, name, now)
   if (entry.held._tag !== "Grant") {
     return yield* new Usage({

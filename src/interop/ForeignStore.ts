@@ -116,10 +116,14 @@ export interface CoOwning {
 export interface StoreFile {
   /** Where it is by default, by the variables that its owner honours. `*` stands for any name. */
   readonly places: (surroundings: Surroundings) => ReadonlyArray<string>
-  /** Which loader turns it into the JSON value that `read` is given. */
-  readonly kind: "json" | "database" | "folder"
-  /** The owner no longer reads it, and what to do. */
-  readonly retired?: string
+  /** Which loader turns it into the JSON value that `read` is given. `variable`: one of the environment, `$NAME`. */
+  readonly kind: "json" | "database" | "folder" | "keyring" | "variable"
+  /** The JSON text of a file in which that is encrypted; nothing where the key is another one. */
+  readonly decode?: (source: string) => string | undefined
+  /** Its owner keeps its logins here and nowhere else, so that it is told of when it cannot be reached. */
+  readonly expected?: (surroundings: Surroundings) => boolean
+  /** Why the owner does not read it, or no longer does, and what to do. */
+  readonly retired?: (surroundings: Surroundings) => string | undefined
   /** A text: why its logins are never written. */
   readonly coOwning: CoOwning | string
   readonly read: (content: Json, surroundings: Surroundings) => ReadonlyArray<Entry>
@@ -127,7 +131,12 @@ export interface StoreFile {
 
 /** Why the login at `spot` is not written, if so; `content` is the file as it is. */
 export const refusal = (file: StoreFile, spot: Spot, content: Json): string | undefined =>
-  typeof file.coOwning === "string" ? file.coOwning : file.coOwning.refuses?.(spot, content)
+  typeof file.coOwning === "string"
+    ? file.coOwning
+    : (file.retired?.(spot.surroundings) ?? file.coOwning.refuses?.(spot, content))
+
+/** What a loader throws where the cause is known: the message is for people, and quotes nothing. */
+export class Unreadable extends Error {}
 
 /** A lock that the owner takes while it refreshes. Those of the kernel (`flock`) vanish with their holder. */
 export interface LockFile {

@@ -20,6 +20,7 @@ import { apply } from "../lifecycle/Change.ts"
 import type { Credential, Tokens } from "../lifecycle/Credential.ts"
 import * as Home from "../store/home.ts"
 import * as ForeignFiles from "./foreignFiles.ts"
+import * as ForeignKeyring from "./foreignKeyring.ts"
 import { type CoOwning, refusal, type Spot, type StoreFile, type Successor } from "./ForeignStore.ts"
 import * as JsonEdit from "./jsonEdit.ts"
 import * as Locks from "./locks/take.ts"
@@ -70,6 +71,18 @@ const placeOf = (credential: Credential, now: number): Place | undefined => {
 
 const trouble = (message: string) => Effect.fail({ message })
 
+/** A keyring has no rehearsal: that it could be read has to do. */
+const rehearsedAt = ({ coOwning, file, spot }: Place) =>
+  file.kind === "keyring" ? Effect.void : ReplaceFile.rehearse(spot.target, coOwning)
+
+const replaced = ({ file, spot }: Place, before: string, after: string) => {
+  if (file.kind !== "keyring") return ReplaceFile.replace(spot.target, before, after)
+  return Effect.try({
+    try: () => ForeignKeyring.replace(spot.target, before, after),
+    catch: (error) => ({ message: ForeignFiles.why(error) }),
+  }).pipe(Effect.flatMap((isDone) => (isDone ? Effect.void : trouble("its owner has written it in between"))))
+}
+
 /** What would be written over what, or nothing where the owner has something else there by now. */
 const draft = Effect.fnUntraced(function* (credential: Credential, { coOwning, file, spot }: Place) {
   const now = yield* Clock.currentTimeMillis
@@ -99,7 +112,7 @@ export const catchUp = (credential: Credential): Effect.Effect<string | undefine
     for (let tries = 0; tries < longestTries; tries++) {
       const found = yield* draft(credential, place)
       if (found === undefined) return
-      yield* ReplaceFile.replace(spot.target, found.before, found.after)
+      yield* replaced(place, found.before, found.after)
       // An owner that takes no lock may write back what it had read before: then it is there again.
       if (coOwning.verifies !== true) return
     }
@@ -130,11 +143,12 @@ const settled = (sight: Sight): Outcome | undefined => {
 }
 
 /** Why the owner's file would not take the answer: found out before the refresh token is spent for it. */
-const rehearsed = ({ coOwning, file, spot }: Place) =>
+const rehearsed = (place: Place) =>
   Effect.gen(function* () {
+    const { file, spot } = place
     const refused = refusal(file, spot, ForeignFiles.parse(ForeignFiles.textAt(file, spot)))
     if (refused !== undefined) return yield* trouble(refused)
-    yield* ReplaceFile.rehearse(spot.target, coOwning)
+    yield* rehearsedAt(place)
   })
 
 /** One presentation, in step with the owner. Within `deadlineMillis`, its wait for the owner's locks included. */

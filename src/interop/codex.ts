@@ -1,11 +1,12 @@
-/** Codex: `auth.json`, its login to ChatGPT. The keyring's entry (`Codex Auth`) holds the same JSON. */
+/** Codex: `auth.json`, its login to ChatGPT. The keyring's entry (`Codex Auth`) holds the same JSON, where config.toml says so. */
 import * as path from "node:path"
 import * as Clients from "./clients.ts"
+import * as CodexHome from "./codexHome.ts"
+import { placeOf } from "./foreignKeyring.ts"
 import {
   apiKey,
   type CoOwning,
   type Entry,
-  folderOf,
   type Held,
   heldOf,
   type Json,
@@ -75,6 +76,14 @@ const coOwning: CoOwning = {
   },
 }
 
+const storeSetting = "cli_auth_credentials_store"
+
+const storeOf = (surroundings: Surroundings): string => CodexHome.setting(surroundings, storeSetting) ?? "file"
+
+const read = (content: Json, surroundings: Surroundings): ReadonlyArray<Entry> => [
+  { name: "chatgpt", key: "", held: chatgpt(content, surroundings) },
+]
+
 export const codex: Owner = {
   id: "codex",
   name: "Codex",
@@ -83,10 +92,28 @@ export const codex: Owner = {
     {
       kind: "json",
       coOwning,
-      places: (surroundings) => [`${folderOf(surroundings, ["CODEX_HOME"], ".codex")}/auth.json`],
-      read: (content, surroundings): ReadonlyArray<Entry> => [
-        { name: "chatgpt", key: "", held: chatgpt(content, surroundings) },
-      ],
+      places: (surroundings) => [`${CodexHome.folder(surroundings)}/auth.json`],
+      retired: (surroundings) => CodexHome.unread(surroundings, storeSetting),
+      read,
+    },
+    {
+      kind: "keyring",
+      // Locks as for the file, which is not there then.
+      coOwning: {
+        ...coOwning,
+        writing: ({ surroundings }) =>
+          ["auth.lock", "auth.json.lock"].map((file) => ({
+            kind: "flock",
+            place: path.join(CodexHome.realFolder(surroundings), file),
+          })),
+        refuses: ({ surroundings }) => CodexHome.keyringRefusal(surroundings, storeSetting),
+      },
+      places: (surroundings) =>
+        ["keyring", "auto"].includes(storeOf(surroundings))
+          ? [placeOf("Codex Auth", CodexHome.account(surroundings))]
+          : [],
+      expected: (surroundings) => storeOf(surroundings) === "keyring",
+      read,
     },
   ],
 }

@@ -6,8 +6,21 @@
  */
 import * as Crypto from "node:crypto"
 import * as path from "node:path"
-import { type CoOwning, entriesOf, folderOf, heldOf, type Json, members, type Owner, text } from "./ForeignStore.ts"
-import { entryAt, setting, signedIn } from "./successor.ts"
+import {
+  type CoOwning,
+  type Entry,
+  entriesOf,
+  heldOf,
+  notAnObject,
+  type Json,
+  members,
+  type Owner,
+  text,
+} from "./ForeignStore.ts"
+import * as CodexHome from "./codexHome.ts"
+import { accountOf, placeOf } from "./foreignKeyring.ts"
+import type { Surroundings } from "../store/home.ts"
+import { endOf, entryAt, setting, signedIn } from "./successor.ts"
 
 const held = (entry: Readonly<Record<string, Json>>) => {
   // The keyring's form keeps the token endpoint's answer apart.
@@ -62,6 +75,44 @@ const coOwning: CoOwning = {
   },
 }
 
+const storeSetting = "mcp_oauth_credentials_store"
+
+const storeOf = (surroundings: Surroundings): string => CodexHome.setting(surroundings, storeSetting) ?? "auto"
+
+/** A keyring entry is one login, with the answer of the token endpoint apart. */
+const keyringCoOwning: CoOwning = {
+  refreshing: ({ place, surroundings }) => [
+    {
+      kind: "flock",
+      place: path.join(CodexHome.realFolder(surroundings), "mcp-oauth-locks", `${sha256(accountOf(place))}.lock`),
+    },
+  ],
+  refuses: ({ surroundings }) => CodexHome.keyringRefusal(surroundings, storeSetting),
+  edits: (_, next, content) => {
+    const entry = members(content)
+    if (entry === undefined || signedIn(entry["token_response"], "access_token") === undefined) return []
+    return [
+      ...setting([], {
+        issuer: text(entry["issuer"]) === undefined ? next.issuer : undefined,
+        expires_at: endOf(next),
+      }),
+      ...setting(["token_response"], {
+        access_token: next.accessToken,
+        expires_in: Math.max(0, Math.round((endOf(next) - next.obtainedAt) / 1000)),
+        refresh_token: next.refreshToken,
+        scope: next.scope,
+      }),
+    ]
+  },
+}
+
+const readOne = (content: Json): ReadonlyArray<Entry> => {
+  const entry = members(content)
+  return entry === undefined
+    ? [{ name: "(all)", key: "", held: notAnObject }]
+    : [{ name: nameOf(entry, "server"), key: "", held: held(entry) }]
+}
+
 export const codexMcp: Owner = {
   id: "codex-mcp",
   name: "Codex",
@@ -70,8 +121,18 @@ export const codexMcp: Owner = {
     {
       kind: "json",
       coOwning,
-      places: (surroundings) => [`${folderOf(surroundings, ["CODEX_HOME"], ".codex")}/.credentials.json`],
-      read: (content) => entriesOf(members(content)?.["token_response"] ? { server: content } : content, held, nameOf),
+      places: (surroundings) => [`${CodexHome.folder(surroundings)}/.credentials.json`],
+      retired: (surroundings) => CodexHome.unread(surroundings, storeSetting),
+      // From standard input it may be a keyring's entry.
+      read: (content) => (members(content)?.["token_response"] ? readOne(content) : entriesOf(content, held, nameOf)),
+    },
+    {
+      kind: "keyring",
+      coOwning: keyringCoOwning,
+      places: (surroundings) =>
+        ["keyring", "auto"].includes(storeOf(surroundings)) ? [placeOf("Codex MCP Credentials", "*")] : [],
+      expected: (surroundings) => storeOf(surroundings) === "keyring",
+      read: readOne,
     },
   ],
 }

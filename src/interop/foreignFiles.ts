@@ -1,13 +1,15 @@
 /**
- * Reads other programs' files from the disk, and does nothing else to them: no lock is taken, nothing is created, and a
- * database is opened in a way that leaves no file beside it.
+ * Reads other programs' files, and does nothing else to them: no lock is taken, nothing is created, and a database is
+ * opened in a way that leaves no file beside it. What they keep in the system's keyring, or are given in a variable, is
+ * read like a file.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 import type { Surroundings } from "../store/home.ts"
 import { loadSqlite } from "../store/sqliteFile.ts"
-import { type Entry, type Json, type Owner, type Spot, type StoreFile, text } from "./ForeignStore.ts"
+import * as ForeignKeyring from "./foreignKeyring.ts"
+import { type Entry, type Json, type Owner, type Spot, type StoreFile, text, Unreadable } from "./ForeignStore.ts"
 
 /** One place where an owner's logins are, and what is in it. */
 export interface ForeignFile {
@@ -26,8 +28,6 @@ export interface ForeignFile {
 
 /** More than any login file has. Read in one go, and the process's memory is not the file's to fill. */
 export const longestFile = 16 * 1024 * 1024
-
-class Unreadable extends Error {}
 
 export const parse = (source: string): Json => {
   if (source.trim() === "") return {}
@@ -107,11 +107,26 @@ const readDatabase = (place: string): Json => {
   }
 }
 
-const loaders: Record<StoreFile["kind"], (place: string) => Json> = {
-  json: (place) => parse(readText(place)),
+const decoded = ({ decode = (source) => source }: StoreFile, source: string): Json => {
+  const text = decode(source)
+  if (text === undefined) throw new Unreadable("it is encrypted, and not for this user on a machine of this name")
+  return parse(text)
+}
+
+const existing = (source: string | undefined): string => {
+  if (source === undefined) throw Object.assign(new Error(), { code: "ENOENT" })
+  return source
+}
+
+const loaders: Record<StoreFile["kind"], (place: string, file: StoreFile, surroundings: Surroundings) => Json> = {
+  json: (place, file) => decoded(file, readText(place)),
   database: readDatabase,
   folder: readFolder,
+  keyring: (place) => parse(existing(ForeignKeyring.read(place))),
+  variable: (place, _, { env }) => parse(existing(env[place.slice(1)] || undefined)),
 }
+
+const isOnDisk = (file: StoreFile): boolean => file.kind !== "keyring" && file.kind !== "variable"
 
 /** In words for people, without anything of the file. */
 export const why = (error: unknown): string => {
@@ -155,28 +170,45 @@ export const expand = (pattern: string): ReadonlyArray<string> => {
 const read = (owner: Owner, file: StoreFile, place: string, surroundings: Surroundings): ForeignFile => {
   const base = { owner, place, mode: undefined, entries: [] }
   try {
-    const { mode } = fs.statSync(place)
-    const entries = file.read(loaders[file.kind](place), surroundings)
-    return {
-      ...base,
-      mode: surroundings.platform === "win32" ? undefined : mode & 0o777,
-      entries,
-      problem: undefined,
-      retired: file.retired,
-    }
+    const mode = isOnDisk(file) && surroundings.platform !== "win32" ? fs.statSync(place).mode & 0o777 : undefined
+    const entries = file.read(loaders[file.kind](place, file, surroundings), surroundings)
+    return { ...base, mode, entries, problem: undefined, retired: file.retired?.(surroundings) }
   } catch (error) {
     return { ...base, ...trouble(error) }
   }
 }
 
+/** The places of `file` that there are. Throws where a keyring cannot be asked. */
+const existingPlaces = (file: StoreFile, pattern: string, { env }: Surroundings): ReadonlyArray<string> => {
+  if (file.kind === "keyring") return ForeignKeyring.expand(pattern)
+  if (file.kind === "variable") return env[pattern.slice(1)] ? [pattern] : []
+  return expand(pattern).filter((place) => fs.existsSync(place))
+}
+
 /** The files of `owner` that are on this machine, as they are now. */
 export const found = (owner: Owner, surroundings: Surroundings): ReadonlyArray<ForeignFile> =>
   owner.files.flatMap((file) =>
-    file
-      .places(surroundings)
-      .flatMap(expand)
-      .filter((place) => fs.existsSync(place))
-      .map((place) => read(owner, file, place, surroundings)),
+    file.places(surroundings).flatMap((pattern) => {
+      try {
+        return existingPlaces(file, pattern, surroundings).map((place) => read(owner, file, place, surroundings))
+      } catch (error) {
+        const unreached = { owner, place: pattern, mode: undefined, entries: [], problem: why(error) }
+        return file.expected?.(surroundings) ? [unreached] : []
+      }
+    }),
+  )
+
+/** Where `owner` may keep logins and nobody could look, and why. */
+export const unreached = (owner: Owner, surroundings: Surroundings): ReadonlyArray<string> =>
+  owner.files.flatMap((file) =>
+    file.places(surroundings).flatMap((pattern) => {
+      try {
+        existingPlaces(file, pattern, surroundings)
+        return []
+      } catch (error) {
+        return [`${pattern}: ${why(error)}`]
+      }
+    }),
   )
 
 /** Where `owner` would keep its logins. */
@@ -186,7 +218,8 @@ export const places = (owner: Owner, surroundings: Surroundings): ReadonlyArray<
 /** Which of the owner's files this is: by its name, and a database or a folder by what it is. */
 export const kindOf = (owner: Owner, place: string, surroundings: Surroundings): StoreFile => {
   const stats = fs.statSync(place, { throwIfNoEntry: false })
-  const kind = stats?.isDirectory() ? "folder" : stats?.isFile() && isDatabase(place) ? "database" : "json"
+  const unlike = ForeignKeyring.isPlace(place) ? "keyring" : place.startsWith("$") ? "variable" : undefined
+  const kind = unlike ?? (stats?.isDirectory() ? "folder" : stats?.isFile() && isDatabase(place) ? "database" : "json")
   const ofKind = owner.files.filter((file) => file.kind === kind)
   const named = ofKind.find((file) =>
     file.places(surroundings).some((each) => path.basename(each) === path.basename(place)),
@@ -197,22 +230,23 @@ export const kindOf = (owner: Owner, place: string, surroundings: Surroundings):
 /** What `owner` keeps in the file, or folder, at `place`. */
 export const at = (owner: Owner, place: string, surroundings: Surroundings): ForeignFile => {
   try {
-    return read(owner, kindOf(owner, place, surroundings), path.resolve(place), surroundings)
+    const file = kindOf(owner, place, surroundings)
+    return read(owner, file, isOnDisk(file) ? path.resolve(place) : place, surroundings)
   } catch (error) {
     return { owner, place, mode: undefined, entries: [], ...trouble(error) }
   }
 }
 
-/** The text of a file that can be written. Throws as `fs` does. */
-export const textAt = (_: StoreFile, { target }: Spot): string => readText(target)
+/** The text of a file that can be written. Throws what `why` understands. */
+export const textAt = ({ kind }: StoreFile, { target }: Spot): string =>
+  kind === "keyring" ? existing(ForeignKeyring.read(target)) : readText(target)
 
 /** Where the entry `key` of the file at `place` stands, symbolic links resolved. */
-export const spotOf = (place: string, key: string, surroundings: Surroundings): Spot => ({
-  place: path.join(fs.realpathSync(path.dirname(place)), path.basename(place)),
-  target: fs.realpathSync(place),
-  key,
-  surroundings,
-})
+export const spotOf = (place: string, key: string, surroundings: Surroundings): Spot => {
+  if (ForeignKeyring.isPlace(place)) return { place, target: place, key, surroundings }
+  const folder = fs.realpathSync(path.dirname(place))
+  return { place: path.join(folder, path.basename(place)), target: fs.realpathSync(place), key, surroundings }
+}
 
 /** In the place of a path: there is only a text. */
 export const standardInput = "standard input"

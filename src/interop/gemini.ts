@@ -1,10 +1,12 @@
 /**
  * Gemini CLI: `oauth_creds.json`, its login to Google, and the lists of logins to MCP servers and agents. Where it keeps
- * them encrypted (`GEMINI_FORCE_ENCRYPTED_FILE_STORAGE`), these files are not there.
+ * them encrypted (`GEMINI_FORCE_ENCRYPTED_FILE_STORAGE`), they are all in one other file.
  */
 import * as Clients from "./clients.ts"
+import * as Vault from "./geminiVault.ts"
 import {
   type CoOwning,
+  type Entry,
   entriesOf,
   folderOf,
   type Held,
@@ -12,6 +14,7 @@ import {
   type Json,
   members,
   type Owner,
+  type StoreFile,
   text,
   unreadable,
 } from "./ForeignStore.ts"
@@ -30,18 +33,49 @@ const google = (content: Json): Held => {
   })
 }
 
-const mcp = (value: Readonly<Record<string, Json>>): Held => {
+const tokensOf = (value: Readonly<Record<string, Json>>) => {
   const token = members(value["token"])
-  return heldOf({
+  return {
     access: token?.["accessToken"],
     refresh: token?.["refreshToken"],
     tokenType: token?.["tokenType"],
     scope: token?.["scope"],
     expiresAt: token?.["expiresAt"],
+  }
+}
+
+const mcp = (value: Readonly<Record<string, Json>>): Held =>
+  heldOf({
+    ...tokensOf(value),
     clientId: value["clientId"],
     tokenEndpoint: value["tokenUrl"],
     resource: value["mcpServerUrl"],
   })
+
+/** As it stands in a keychain: JSON in a text, and the login to Google among those to servers. */
+const inKeychain = (source: Json): Json => {
+  try {
+    return JSON.parse(text(source) ?? "")
+  } catch {
+    return undefined
+  }
+}
+
+const main = "main-account"
+
+const vaulted = (value: Readonly<Record<string, Json>>, key: string): Held =>
+  key === main ? heldOf({ ...Clients.geminiCli, ...tokensOf(value) }) : mcp(value)
+
+const vault = (content: Json): ReadonlyArray<Entry> => {
+  const file = members(content)
+  if (file === undefined) return entriesOf(content, vaulted)
+  const accounts = Object.entries(members(file["gemini-cli-oauth"]) ?? {})
+    // Trials of the keychain, and secrets that are no logins.
+    .filter(([account]) => !account.startsWith("__"))
+    .map(([account, source]) => [account, inKeychain(source)] as const)
+  return entriesOf(Object.fromEntries(accounts), vaulted, (value, key) =>
+    key === main ? "google" : (text(value["serverName"]) ?? key),
+  )
 }
 
 const folder = (surroundings: Parameters<typeof folderOf>[0]) =>
@@ -50,10 +84,6 @@ const folder = (surroundings: Parameters<typeof folderOf>[0]) =>
 const common = {
   aheadMillis: aheadOfFiveMinutes,
   verifies: true,
-  refuses: ({ surroundings }) =>
-    surroundings.env["GEMINI_FORCE_ENCRYPTED_FILE_STORAGE"] === "true"
-      ? "GEMINI_FORCE_ENCRYPTED_FILE_STORAGE is set, and Gemini CLI does not use the file then"
-      : undefined,
 } satisfies Omit<CoOwning, "edits">
 
 /** No lock is needed here: Google's refresh tokens are good for any number of refreshes, by whomever. */
@@ -90,6 +120,11 @@ const mcpCoOwning: CoOwning = {
   },
 }
 
+const retired: StoreFile["retired"] = ({ env }) =>
+  env["GEMINI_FORCE_ENCRYPTED_FILE_STORAGE"] === "true"
+    ? "Gemini CLI does not read it while GEMINI_FORCE_ENCRYPTED_FILE_STORAGE is set"
+    : undefined
+
 export const gemini: Owner = {
   id: "gemini",
   name: "Gemini CLI",
@@ -98,18 +133,27 @@ export const gemini: Owner = {
     {
       kind: "json",
       coOwning: googleCoOwning,
+      retired,
       places: (surroundings) => [`${folder(surroundings)}/oauth_creds.json`],
       read: (content) => [{ name: "google", key: "", held: google(content) }],
     },
     {
       kind: "json",
       coOwning: mcpCoOwning,
+      retired,
       places: (surroundings) =>
         ["mcp-oauth-tokens.json", "a2a-oauth-tokens.json"].map((file) => `${folder(surroundings)}/${file}`),
       read: (content) =>
         Array.isArray(content)
           ? entriesOf({ ...content }, mcp, (value, key) => text(value["serverName"]) ?? key)
           : [{ name: "(all)", key: "", held: unreadable("the file holds no JSON array") }],
+    },
+    {
+      kind: "json",
+      decode: (source) => Vault.open(source),
+      coOwning: "it is encrypted as a whole, and Gemini CLI rewrites all of it without a lock. Take it over (import)",
+      places: (surroundings) => [`${folder(surroundings)}/gemini-credentials.json`],
+      read: vault,
     },
   ],
 }

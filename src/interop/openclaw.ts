@@ -104,7 +104,7 @@ export const openclaw: Owner = {
         `${stateFolder(surroundings)}/agents/*/agent/auth-profiles.json`,
         `${folderOf(surroundings, [], ".clawdbot")}/agents/*/agent/auth-profiles.json`,
       ],
-      retired: "OpenClaw reads it no more since 2026.7: openclaw doctor --fix moves it into its database",
+      retired: () => "OpenClaw reads it no more since 2026.7: openclaw doctor --fix moves it into its database",
       read: profilesOf,
     },
   ],

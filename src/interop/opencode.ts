@@ -48,10 +48,6 @@ const modelCoOwning: CoOwning = {
   aheadMillis: aheadOfFiveMinutes,
   verifies: true,
   risk,
-  refuses: ({ surroundings }) =>
-    surroundings.env["OPENCODE_AUTH_CONTENT"]
-      ? "OPENCODE_AUTH_CONTENT is set, and opencode does not use the file then"
-      : undefined,
   edits: modelEdits,
 }
 
@@ -83,6 +79,16 @@ export const opencode: Owner = {
       kind: "json",
       coOwning: modelCoOwning,
       places: (surroundings) => [`${dataFolder(surroundings)}/auth.json`],
+      retired: ({ env }) =>
+        env["OPENCODE_AUTH_CONTENT"]
+          ? "opencode does not read it while OPENCODE_AUTH_CONTENT is set: unset that, or import from it"
+          : undefined,
+      read: (content) => entriesOf(content, login),
+    },
+    {
+      kind: "variable",
+      coOwning: "nobody can write into the variable of another process. Take it over (import)",
+      places: () => ["$OPENCODE_AUTH_CONTENT"],
       read: (content) => entriesOf(content, login),
     },
     {

@@ -1,13 +1,11 @@
 /**
  * Where the key of a sealed store is kept: a file of one's own, or the keyring of the operating system. Neither is beside
  * the records, or whoever copies the one has the other.
- *
- * The keyring is reached through `@napi-rs/keyring`, an optional peer dependency that is loaded here and only then.
  */
 import * as Crypto from "node:crypto"
 import * as fs from "node:fs"
-import { createRequire } from "node:module"
 import * as path from "node:path"
+import * as Keyring from "./keyring.ts"
 import { keyBytes } from "./seal.ts"
 import * as Failure from "./sqliteFailure.ts"
 
@@ -16,29 +14,15 @@ export type Place =
   /** `account` tells the stores of one user apart. */
   | { readonly kind: "keyring"; readonly account: string }
 
-interface Keyring {
-  readonly Entry: new (
-    service: string,
-    account: string,
-  ) => {
-    readonly getPassword: () => string | null
-    readonly setPassword: (password: string) => void
-  }
-}
-
 const service = "tokenkeep"
 
 /** What a person calls the place. */
 export const words = (place: Place): string =>
   place.kind === "file" ? place.path : `the keyring (service ${service}, account ${place.account})`
 
-const entryOf = (file: string, account: string) => {
-  let keyring: Keyring
-  try {
-    keyring = createRequire(import.meta.url)("@napi-rs/keyring") as Keyring
-  } catch {
-    throw Failure.noKeyring(file)
-  }
+const entryOf = (file: string, account: string): Keyring.Item => {
+  const keyring = Keyring.load()
+  if (keyring === undefined) throw Failure.noKeyring(file)
   return new keyring.Entry(service, account)
 }
 

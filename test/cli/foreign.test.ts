@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net"
 import * as path from "node:path"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import * as AuthorizationServer from "./authorizationServer.ts"
+import * as Keyring from "../interop/keyring.ts"
 import { temporaryFolder } from "../run.ts"
 
 const entry = path.join(import.meta.dirname, "../../dist/cli/tokenkeep.cjs")
@@ -50,6 +51,11 @@ const codexLogin = { auth_mode: "chatgpt", tokens: { access_token: "secret-at-1"
 const claudeLogin = (refreshToken: string, over: object = {}) => ({
   claudeAiOauth: { accessToken: "secret-at-2", refreshToken, expiresAt: Date.now() + hour, ...over },
 })
+
+const dangersIn = (stdout: string, owner: string): ReadonlyArray<string> =>
+  JSON.parse(stdout)
+    .credentials.filter((each: { owner: string }) => each.owner === owner)
+    .flatMap(({ dangers }: { dangers: ReadonlyArray<{ kind: string }> }) => dangers.map(({ kind }) => kind))
 
 describe("import --from", () => {
   it("takes the login of a program over from where it is kept, warns, and remembers it", async () => {
@@ -114,6 +120,49 @@ describe("import --from", () => {
     assert.strictEqual(status.tokens.refresh_token_fingerprint, fingerprint("secret-b"))
   })
 
+  it("what Codex keeps in the system's keyring, as its config says, or by its place", async () => {
+    fs.mkdirSync(path.join(folder, ".codex"))
+    fs.writeFileSync(path.join(folder, ".codex/config.toml"), 'cli_auth_credentials_store = "keyring"\n')
+    const without = await run(["import", "--from", "codex", "--name", "chatgpt"])
+    assert.strictEqual(without.code, 2)
+    assert.include(without.stderr, "npm install @napi-rs/keyring")
+    assert.include(without.stderr, "keyring:Codex Auth/cli|")
+    const told = JSON.parse((await run(["doctor", "--json"])).stdout)
+    assert.deepStrictEqual(
+      told.files.map(({ dangers }: { dangers: ReadonlyArray<{ kind: string }> }) => dangers.map(({ kind }) => kind)),
+      [["unreadable"]],
+    )
+    const { env, put: keep } = Keyring.make(folder)
+    const [place = ""] = /keyring:Codex Auth\/cli\|[0-9a-f]{16}/.exec(without.stderr) ?? []
+    keep("Codex Auth", place.slice("keyring:Codex Auth/".length), codexLogin)
+    const { code, stderr } = await run(["import", "--from", "codex", "--name", "chatgpt"], { env })
+    assert.strictEqual(code, 0, stderr)
+    assert.include(stderr, `Codex still has the same refresh token (${place})`)
+    assert.strictEqual((await run(["import", place, "--from", "codex", "--name", "again"], { env })).code, 0)
+    assert.deepStrictEqual(dangersIn((await run(["doctor", "--json"], { env })).stdout, "Codex"), ["shared"])
+  })
+
+  it("a keyring that nobody could look into is told of where nothing was found", async () => {
+    const { code, stderr } = await run(["import", "--from", "codex-mcp", "--name", "srv"])
+    assert.strictEqual(code, 2)
+    assert.include(stderr, "npm install @napi-rs/keyring")
+  })
+
+  it("opencode's login out of its variable, and its file is told as one that it does not read then", async () => {
+    const login = { anthropic: { type: "oauth", refresh: "secret-rt-1", access: "secret-at-1", expires: 1 } }
+    put(".local/share/opencode/auth.json", { ...login, anthropic: { ...login.anthropic, refresh: "secret-rt-old" } })
+    const env = { OPENCODE_AUTH_CONTENT: JSON.stringify(login) }
+    const { code, stderr } = await run(["import", "--from", "opencode", "--name", "claude"], { env })
+    assert.strictEqual(code, 0, stderr)
+    assert.include(stderr, "auth.json: opencode does not read it while OPENCODE_AUTH_CONTENT is set")
+    const again = ["import", "$OPENCODE_AUTH_CONTENT", "--from", "opencode", "--name", "claude"]
+    assert.include((await run(again, { env })).stdout, "kept already")
+    const status = JSON.parse((await run(["status", "claude", "--json"])).stdout)
+    assert.strictEqual(status.tokens.refresh_token_fingerprint, fingerprint("secret-rt-1"))
+    const { stdout } = await run(["doctor"], { env })
+    assert.include(stdout, "opencode does not read it while OPENCODE_AUTH_CONTENT is set")
+  })
+
   it("whatever cannot be taken over is told with the reason and the next step", async () => {
     const missing = await run(["import", "--from", "qwen", "--name", "x"])
     assert.strictEqual(missing.code, 2)
@@ -137,11 +186,6 @@ describe("import --from", () => {
 })
 
 describe("doctor", () => {
-  const dangersIn = (stdout: string, owner: string): ReadonlyArray<string> =>
-    JSON.parse(stdout)
-      .credentials.filter((each: { owner: string }) => each.owner === owner)
-      .flatMap(({ dangers }: { dangers: ReadonlyArray<{ kind: string }> }) => dangers.map(({ kind }) => kind))
-
   it("nothing there: says so, and makes nothing", async () => {
     const { code, stderr, stdout } = await run(["doctor"])
     assert.strictEqual(code, 0)

@@ -1,7 +1,15 @@
 /** One contract for everything that is written into other programs' files, over the shapes that the programs write. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
-import type { CoOwning, Edit, Entry, Json, Spot, Successor } from "../../src/interop/ForeignStore.ts"
+import {
+  type CoOwning,
+  type Edit,
+  type Entry,
+  type Json,
+  refusal as refused,
+  type Spot,
+  type Successor,
+} from "../../src/interop/ForeignStore.ts"
 import { owners } from "../../src/interop/owners.ts"
 import { at, fileOf, type Fixture, fixtures, jwt, withUnknown } from "./foreignFixtures.ts"
 
@@ -305,7 +313,7 @@ describe("the locks", () => {
 
 describe("one that is not written although the others are", () => {
   const refusal = (what: string, over: Partial<Spot>, content: Json = fixtureOf(what).content) =>
-    plansOf(fixtureOf(what))!.refuses?.({ place: "/p/f", target: "/p/f", key: "", surroundings, ...over }, content)
+    refused(fileOf(fixtureOf(what)), { place: "/p/f", target: "/p/f", key: "", surroundings, ...over }, content)
 
   it("of Codex for MCP: a symbolic link, and a key by which Codex does not lock it", () => {
     const what = "Codex, .credentials.json"

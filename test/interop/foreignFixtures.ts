@@ -1,4 +1,6 @@
 /** What the programs' files look like: fake tokens in the exact shapes, and what has to be read out of them. */
+import * as Crypto from "node:crypto"
+import * as os from "node:os"
 import { DatabaseSync } from "node:sqlite"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -126,6 +128,15 @@ const writeFolder = (place: string, content: Json): void => {
   for (const [file, value] of Object.entries(content as object)) {
     fs.writeFileSync(path.join(place, file), typeof value === "string" ? value : JSON.stringify(value))
   }
+}
+
+/** As Gemini CLI's FileKeychain writes it. */
+const writeVault = (place: string, content: Json): void => {
+  const key = Crypto.scryptSync("gemini-cli-oauth", `${os.hostname()}-${os.userInfo().username}-gemini-cli`, 32)
+  const iv = Crypto.randomBytes(16)
+  const cipher = Crypto.createCipheriv("aes-256-gcm", key, iv)
+  const sealed = Buffer.concat([cipher.update(JSON.stringify(content), "utf8"), cipher.final()])
+  fs.writeFileSync(place, [iv, cipher.getAuthTag(), sealed].map((part) => part.toString("hex")).join(":"))
 }
 
 const digest = "0123456789abcdef0123456789abcdef"
@@ -398,6 +409,52 @@ export const fixtures: ReadonlyArray<Fixture> = [
       },
     ],
     signedOut: [],
+  },
+  {
+    what: "Gemini CLI, encrypted",
+    owner: "gemini",
+    place: ".gemini/gemini-credentials.json",
+    moved: ["GEMINI_CLI_HOME", ".gemini/gemini-credentials.json"],
+    content: {
+      "gemini-cli-oauth": {
+        "main-account": JSON.stringify({
+          serverName: "main-account",
+          token: { accessToken: "secret-at-1", refreshToken: "secret-rt-1", tokenType: "Bearer", expiresAt: at },
+          updatedAt: 1795212400000,
+        }),
+        srv: JSON.stringify({
+          serverName: "srv",
+          token: { accessToken: "secret-at-2", refreshToken: "secret-rt-2", tokenType: "Bearer" },
+          clientId: "c",
+          tokenUrl: "https://as.example/token",
+          mcpServerUrl: "https://srv.example/mcp",
+        }),
+        torn: '{"serverName":"secret-',
+        __keychain_test__00: "test",
+      },
+      "gemini-cli-api-key": { "default-api-key": "secret-key" },
+    },
+    grants: [
+      {
+        name: "google",
+        provider: "google",
+        tokenEndpoint: "https://oauth2.googleapis.com/token",
+        issuer: "https://accounts.google.com",
+        clientId: "681255809395-oo8ft2oprdrnp9e3aqf6av3hmdib135j.apps.googleusercontent.com",
+        refresh: "secret-rt-1",
+        expiresAt: at,
+      },
+      {
+        name: "srv",
+        tokenEndpoint: "https://as.example/token",
+        resource: "https://srv.example/mcp",
+        clientId: "c",
+        refresh: "secret-rt-2",
+      },
+    ],
+    others: { torn: "Unreadable" },
+    signedOut: {},
+    write: writeVault,
   },
   {
     what: "Qwen Code, oauth_creds.json",

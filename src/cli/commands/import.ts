@@ -146,6 +146,7 @@ export const importGrant = Command.make(
       "With --from, a login of another program is taken over: of codex (ChatGPT) and codex-mcp, openclaw, pi, opencode,",
       "gemini, qwen, claude-code or mcp-remote. Without FILE it is looked for where the program keeps it. Its file is only",
       "read, and so the grant has two users then: where a refresh token works once, only one of them may go on using it.",
+      "What Codex keeps in the system's keyring has a FILE too, keyring:SERVICE/ACCOUNT (npm install @napi-rs/keyring).",
       "",
       "With --mode borrow its owner goes on refreshing it, and what its file holds is served: its refresh token is not even",
       "kept here. With --mode co-own both refresh it: here under the owner's own locks and ahead of it, and each new token is",
