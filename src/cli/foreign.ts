@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as CoOwn from "../interop/coOwn.ts"
 import * as ForeignFiles from "../interop/foreignFiles.ts"
 import type { Document, Entry, Held, Owner } from "../interop/ForeignStore.ts"
 import type { Foreign } from "../lifecycle/Credential.ts"
@@ -108,15 +109,17 @@ const completed = Effect.fnUntraced(function* (document: Document) {
   return { ...document, issuer: named, token_endpoint }
 })
 
-/** What cannot be: said before anything is stored. */
-const refusal = (owner: Owner, mode: Foreign["mode"], place: string): string | undefined => {
-  if (mode === "import") return undefined
-  if (place === ForeignFiles.standardInput) return `--mode ${mode} needs the file itself, not its text`
-  const { coOwning } = ForeignFiles.kindOf(owner, place, Home.current())
-  return mode === "co-own" && typeof coOwning === "string"
-    ? `${owner.name} cannot be co-owned: ${coOwning}. --mode borrow only reads what it keeps fresh`
-    : undefined
-}
+/** What cannot be is said before anything is stored. */
+const refusal = Effect.fnUntraced(function* (foreign: Foreign, key: string) {
+  const { entry, mode, place, program } = foreign
+  if (mode !== "import" && place === ForeignFiles.standardInput) {
+    return yield* new Usage({ message: `--mode ${mode} needs the file itself, not its text` })
+  }
+  const why = mode === "co-own" ? yield* CoOwn.obstacle(foreign, key) : undefined
+  if (why === undefined) return
+  const instead = `--mode borrow only reads what ${program} keeps fresh`
+  return yield* new Usage({ message: `${entry} of ${program} cannot be co-owned: ${why}. ${instead}` })
+})
 
 /** The entry of `owner` that is meant, to be used in this `mode`. Nothing is written to its file. */
 export const take = Effect.fnUntraced(function* (
@@ -144,12 +147,11 @@ export const take = Effect.fnUntraced(function* (
       message: `${owner.name}, ${entry.name}: ${heldWords(entry.held, now)}. To sign in there: ${owner.signIn}`,
     })
   }
-  const refused = refusal(owner, mode, place)
-  if (refused !== undefined) return yield* new Usage({ message: refused })
+  const foreign = { owner: owner.id, program: owner.name, signIn: owner.signIn, place, entry: entry.name, mode }
+  yield* refusal(foreign, entry.key)
   const found = Redacted.value(entry.held.document)
   // Of a borrowed login nobody here will ever ask the token endpoint.
   const document = mode === "borrow" ? { token_endpoint: nowhere, ...found } : yield* completed(found)
-  const foreign = { owner: owner.id, program: owner.name, signIn: owner.signIn, place, entry: entry.name, mode }
   return { document, foreign } satisfies Taken
 })
 

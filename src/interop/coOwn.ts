@@ -17,14 +17,13 @@ import * as Result from "effect/Result"
 import type { Outcome } from "../exchange/TokenEndpoint.ts"
 import type { Present, Sight } from "../keeper/Owners.ts"
 import { apply } from "../lifecycle/Change.ts"
-import type { Credential, Tokens } from "../lifecycle/Credential.ts"
+import type { Credential, Foreign, Tokens } from "../lifecycle/Credential.ts"
 import * as Home from "../store/home.ts"
 import * as ForeignFiles from "./foreignFiles.ts"
-import * as ForeignKeyring from "./foreignKeyring.ts"
+import * as ForeignText from "./foreignText.ts"
 import { type CoOwning, refusal, type Spot, type StoreFile, type Successor } from "./ForeignStore.ts"
 import * as JsonEdit from "./jsonEdit.ts"
 import * as Locks from "./locks/take.ts"
-import * as ReplaceFile from "./replaceFile.ts"
 import { fileOf, look, ownerOf, see, seenAmong, sightOf } from "./sight.ts"
 
 /** So long an owner is waited for that is refreshing itself: most are done in a second or two. */
@@ -56,47 +55,51 @@ interface Place {
   readonly spot: Spot
 }
 
-/** Nothing where the login is not in the file, or is not one that can be written. */
-const placeOf = (credential: Credential, now: number): Place | undefined => {
-  const foreign = credential.foreign!
+/** A text: why its logins are never written. */
+const placeOf = (foreign: Foreign, key: string): Place | string => {
   const surroundings = Home.current()
   const owner = ownerOf(foreign)
-  const seen = see(credential, surroundings, now)
-  if (owner === undefined || seen._tag !== "Tokens") return undefined
+  if (owner === undefined) return `${foreign.program} is not known to this version`
   const file = ForeignFiles.kindOf(owner, foreign.place, surroundings)
   const { coOwning } = file
-  if (typeof coOwning === "string") return undefined
-  return { file, coOwning, spot: ForeignFiles.spotOf(foreign.place, seen.key, surroundings) }
+  return typeof coOwning === "string"
+    ? coOwning
+    : { file, coOwning, spot: ForeignFiles.spotOf(foreign.place, key, surroundings) }
 }
+
+/** Nothing where the login is not in the file now. */
+const placeNow = (credential: Credential): Effect.Effect<Place | undefined> =>
+  Effect.map(Clock.currentTimeMillis, (now) => {
+    const seen = see(credential, Home.current(), now)
+    const place = seen._tag === "Tokens" ? placeOf(credential.foreign!, seen.key) : undefined
+    return typeof place === "string" ? undefined : place
+  })
 
 const trouble = (message: string) => Effect.fail({ message })
 
-/** A keyring has no rehearsal: that it could be read has to do. */
-const rehearsedAt = ({ coOwning, file, spot }: Place) =>
-  file.kind === "keyring" ? Effect.void : ReplaceFile.rehearse(spot.target, coOwning)
-
-const replaced = ({ file, spot }: Place, before: string, after: string) => {
-  if (file.kind !== "keyring") return ReplaceFile.replace(spot.target, before, after)
-  return Effect.try({
-    try: () => ForeignKeyring.replace(spot.target, before, after),
-    catch: (error) => ({ message: ForeignFiles.why(error) }),
-  }).pipe(Effect.flatMap((isDone) => (isDone ? Effect.void : trouble("its owner has written it in between"))))
-}
-
-/** What would be written over what, or nothing where the owner has something else there by now. */
-const draft = Effect.fnUntraced(function* (credential: Credential, { coOwning, file, spot }: Place) {
-  const now = yield* Clock.currentTimeMillis
-  const before = yield* Effect.try({
-    try: () => ForeignFiles.textAt(file, spot),
+/** What stands in the file, and what that says. */
+const opened = Effect.fnUntraced(function* ({ file, spot }: Place) {
+  const source = yield* ForeignText.open(file, spot)
+  const content = yield* Effect.try({
+    try: () => ForeignFiles.parse(Redacted.value(source.text)),
     catch: (error) => ({ message: ForeignFiles.why(error) }),
   })
-  const content = ForeignFiles.parse(before)
-  const seen = seenAmong(credential, file.read(content, spot.surroundings), now)
-  if (sightOf(credential, seen, now)._tag !== "Behind") return undefined
   const refused = refusal(file, spot, content)
-  if (refused !== undefined) return yield* trouble(refused)
-  const after = JsonEdit.edited(before, coOwning.edits(spot.key, successorOf(credential), content))
-  return Result.isFailure(after) ? yield* trouble(after.failure) : { before, after: after.success }
+  return refused === undefined ? { content, source } : yield* trouble(refused)
+})
+
+/** One try. `false`: the owner has something else there by now, or has what we would write. */
+const write = Effect.fnUntraced(function* (credential: Credential, place: Place) {
+  const { coOwning, file, spot } = place
+  const { content, source } = yield* opened(place)
+  const now = yield* Clock.currentTimeMillis
+  const seen = seenAmong(credential, file.read(content, spot.surroundings), now)
+  if (sightOf(credential, seen, now)._tag !== "Behind") return false
+  const edits = coOwning.edits(spot.key, successorOf(credential), content)
+  const edited = JsonEdit.edited(Redacted.value(source.text), edits)
+  if (Result.isFailure(edited)) return yield* trouble(edited.failure)
+  yield* source.replace(Redacted.make(edited.success, { label: "file" }))
+  return true
 })
 
 /**
@@ -105,16 +108,13 @@ const draft = Effect.fnUntraced(function* (credential: Credential, { coOwning, f
  */
 export const catchUp = (credential: Credential): Effect.Effect<string | undefined> =>
   Effect.gen(function* () {
-    const place = placeOf(credential, yield* Clock.currentTimeMillis)
+    const place = yield* placeNow(credential)
     if (place === undefined) return
     const { coOwning, spot } = place
     yield* Locks.take(coOwning.writing?.(spot) ?? [], { waitMillis: longestWaitMillis })
+    // An owner that takes no lock may write back what it had read before: then it is written again.
     for (let tries = 0; tries < longestTries; tries++) {
-      const found = yield* draft(credential, place)
-      if (found === undefined) return
-      yield* replaced(place, found.before, found.after)
-      // An owner that takes no lock may write back what it had read before: then it is there again.
-      if (coOwning.verifies !== true) return
+      if (!(yield* write(credential, place)) || coOwning.verifies !== true) return
     }
   }).pipe(
     Effect.scoped,
@@ -142,20 +142,21 @@ const settled = (sight: Sight): Outcome | undefined => {
   }
 }
 
-/** Why the owner's file would not take the answer: found out before the refresh token is spent for it. */
-const rehearsed = (place: Place) =>
-  Effect.gen(function* () {
-    const { file, spot } = place
-    const refused = refusal(file, spot, ForeignFiles.parse(ForeignFiles.textAt(file, spot)))
-    if (refused !== undefined) return yield* trouble(refused)
-    yield* rehearsedAt(place)
-  })
+/** Finds out before the refresh token is spent whether the owner's file would take the answer. */
+const rehearsed = (place: Place) => Effect.flatMap(opened(place), ({ source }) => source.probe)
+
+/** Why the entry `key` cannot be kept fresh together with its owner, if so. */
+export const obstacle = (foreign: Foreign, key: string): Effect.Effect<string | undefined> =>
+  Effect.suspend(() => {
+    const place = placeOf(foreign, key)
+    return typeof place === "string" ? trouble(place) : rehearsed(place)
+  }).pipe(Effect.match({ onFailure: ({ message }) => message, onSuccess: () => undefined }))
 
 /** One presentation, in step with the owner. Within `deadlineMillis`, its wait for the owner's locks included. */
 export const exchange = (credential: Credential, deadlineMillis: number, present: Present): Effect.Effect<Outcome> =>
   Effect.gen(function* () {
     const startedAt = yield* Clock.currentTimeMillis
-    const place = placeOf(credential, startedAt)
+    const place = yield* placeNow(credential)
     if (place === undefined) return settled(yield* look(credential)) ?? notSent("its owner's file is not written")
     const waitMillis = Math.min(longestWaitMillis, deadlineMillis / 2)
     const locks = yield* Locks.take(place.coOwning.refreshing?.(place.spot) ?? [], { waitMillis })

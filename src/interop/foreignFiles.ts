@@ -113,7 +113,7 @@ const decoded = ({ decode = (source) => source }: StoreFile, source: string): Js
   return parse(text)
 }
 
-const existing = (source: string | undefined): string => {
+export const existing = (source: string | undefined): string => {
   if (source === undefined) throw Object.assign(new Error(), { code: "ENOENT" })
   return source
 }
@@ -236,10 +236,6 @@ export const at = (owner: Owner, place: string, surroundings: Surroundings): For
     return { owner, place, mode: undefined, entries: [], ...trouble(error) }
   }
 }
-
-/** The text of a file that can be written. Throws what `why` understands. */
-export const textAt = ({ kind }: StoreFile, { target }: Spot): string =>
-  kind === "keyring" ? existing(ForeignKeyring.read(target)) : readText(target)
 
 /** Where the entry `key` of the file at `place` stands, symbolic links resolved. */
 export const spotOf = (place: string, key: string, surroundings: Surroundings): Spot => {
