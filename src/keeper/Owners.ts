@@ -37,8 +37,6 @@ interface Shape {
   readonly exchange: (credential: Credential, deadlineMillis: number, present: Present) => Effect.Effect<Outcome>
   /** Writes our tokens into a file that has fallen behind. Answers with what stood in the way, for people. */
   readonly catchUp: (credential: Credential) => Effect.Effect<string | undefined>
-  /** How long before its end a token is refreshed, so that the owner need not, in milliseconds. */
-  readonly aheadMillis: (foreign: Foreign) => number
   /** Something that is another value once the file has changed. Synchronous and cheap: it is asked every few seconds. */
   readonly revision: (foreign: Foreign) => string
 }
@@ -53,7 +51,6 @@ export const Owners = Context.Reference<Shape>("tokenkeep/keeper/Owners", {
     look: () => Effect.succeed({ _tag: "InStep" }),
     exchange: ({ foreign }) => Effect.succeed(unreachable(foreign!)),
     catchUp: () => Effect.undefined,
-    aheadMillis: () => 0,
     revision: () => "",
   }),
 })
@@ -65,7 +62,8 @@ export const isShared = (foreign: Foreign | undefined): foreign is Shared =>
   foreign !== undefined && foreign.mode !== "import"
 
 /** `tokens` with the wish to be refreshed before their owner would. */
-export const ahead = (tokens: Tokens, aheadMillis: number): Tokens =>
-  aheadMillis === 0 || tokens.expiry._tag !== "Known"
-    ? tokens
-    : { ...tokens, refreshAt: Math.min(tokens.refreshAt ?? Infinity, tokens.expiry.at - aheadMillis) }
+export const ahead = (tokens: Tokens, foreign: Foreign | undefined): Tokens => {
+  const aheadMillis = foreign?.aheadMillis
+  if (aheadMillis === undefined || tokens.expiry._tag !== "Known") return tokens
+  return { ...tokens, refreshAt: Math.min(tokens.refreshAt ?? Infinity, tokens.expiry.at - aheadMillis) }
+}

@@ -118,7 +118,7 @@ export const make = (surroundings: Surroundings) => {
     const { foreign, generation } = credential
     switch (sight._tag) {
       case "Moved": {
-        const tokens = ahead(sight.tokens, owners.aheadMillis(foreign!))
+        const tokens = ahead(sight.tokens, foreign)
         noted(entry, "OwnerRefreshed", generation + 1, { tokens })
         return (yield* swap(entry, commitOf(credential, tokens, 0))).credential
       }
@@ -230,8 +230,7 @@ export const make = (surroundings: Surroundings) => {
     const at = now()
     const unavailable = (retryAt: number): Event => ({ type: "Unavailable", now: at, generation, retryAt, jitter })
     if (outcome._tag === "Rotated") {
-      const { foreign } = credential
-      const tokens = isShared(foreign) ? ahead(outcome.tokens, owners.aheadMillis(foreign)) : outcome.tokens
+      const tokens = ahead(outcome.tokens, credential.foreign)
       const successor = apply(credential, generation, commitOf(credential, tokens, forced))!
       entry.flight = { credential, successor }
       entry.trouble = undefined

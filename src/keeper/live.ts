@@ -359,9 +359,6 @@ export const make = Effect.fnUntraced(function* (
     yield* store.compareAndSwap(entry.name, { _tag: "Pardon", generation }, deed("Pardoned", generation))
   })
 
-  /** A co-owned login has to be refreshed before its owner would do it, also where nobody refreshes in the background. */
-  const aheadMillis = ({ foreign }: Entry): number => (isShared(foreign) ? owners.aheadMillis(foreign) : 0)
-
   const handle = (name: string): Handle => {
     const entry = entryOf(name)
     const ready = (minValidity: number): Access | undefined =>
@@ -372,7 +369,8 @@ export const make = Effect.fnUntraced(function* (
       name,
       access: ({ caller, minValidity: wished = 0, retryDead = false }: TokenOptions = {}) =>
         Effect.suspend(() => {
-          const minValidity = () => Math.max(wished, aheadMillis(entry))
+          // A co-owned login has to be refreshed before its owner would do it, also by those who refresh only when asked.
+          const minValidity = () => Math.max(wished, entry.foreign?.aheadMillis ?? 0)
           const access = ready(minValidity())
           if (access !== undefined) return Effect.succeed(access)
           entry.asker = caller

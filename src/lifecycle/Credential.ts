@@ -203,6 +203,8 @@ export const Foreign = Schema.Struct({
    * token of it is kept here. `co-own`: both do, and each finds in the file what the other was granted.
    */
   mode: Schema.Literals(["import", "borrow", "co-own"]),
+  /** Co-owned: how long before its end a token is refreshed, so that its owner need not. */
+  aheadMillis: Schema.optionalKey(Schema.Finite),
   /**
    * Co-owned: fingerprints of the access tokens before this one, newest last. The file holds one of them where its owner has
    * not been given the newest yet, and another token where its owner was faster.

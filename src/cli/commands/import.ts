@@ -12,7 +12,7 @@ import * as GrantDocument from "../../interop/GrantDocument.ts"
 import { Keeper } from "../../keeper/Keeper.ts"
 import { fingerprint } from "../../lifecycle/fingerprint.ts"
 import { owners } from "../../interop/owners.ts"
-import { coOwningOf, inMode } from "../../interop/foreignOwners.ts"
+import { coOwningOf, inMode } from "../../interop/modes.ts"
 import { isShared, type Shared } from "../../keeper/Owners.ts"
 import type { Foreign } from "../../lifecycle/Credential.ts"
 import { take, type Taken, twoUsersWarning } from "../foreign.ts"
@@ -63,11 +63,12 @@ const sources = ["json", ...owners.map(({ id }) => id)]
 const isSource = (text: string): boolean => sources.includes(text)
 
 /** What somebody should know who goes on using the login in its own program. */
-const sharedWarnings = ({ mode, owner, place, program }: Shared): ReadonlyArray<string> => {
+const sharedWarnings = (foreign: Shared): ReadonlyArray<string> => {
+  const { mode, place, program } = foreign
   if (mode === "borrow") {
     return [`${program} keeps it fresh and ${place} is only read: when the token has ended, use ${program} once`]
   }
-  const { risk } = coOwningOf(owner, place) ?? {}
+  const { risk } = coOwningOf(foreign) ?? {}
   return [`whenever it is refreshed here, ${place} is written too`, ...(risk === undefined ? [] : [risk])]
 }
 
