@@ -23,7 +23,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { longestFile } from "./foreignFiles.ts"
 
-export const FileReason = Schema.Literals([
+const FileReason = Schema.Literals([
   /** It is not there, or no longer. */
   "missing",
   /** It is not a text file of a size that can be. */
@@ -35,7 +35,7 @@ export const FileReason = Schema.Literals([
   "changed",
   "other",
 ])
-export type FileReason = typeof FileReason.Type
+type FileReason = typeof FileReason.Type
 
 /** Nothing was changed. */
 export class FileTrouble extends Schema.TaggedError<FileTrouble>()("FileTrouble", {

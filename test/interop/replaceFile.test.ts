@@ -5,6 +5,7 @@ import { TestClock } from "effect/testing"
 import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { fileURLToPath } from "node:url"
 import * as ReplaceFile from "../../src/interop/replaceFile.ts"
 import { temporaryFolder } from "../run.ts"
 
@@ -31,12 +32,37 @@ const put = Effect.fnUntraced(function* (place: string, text: string) {
   yield* replaced(reading, text)
 })
 
-/** Runs a command as root, until the test is over. */
-const during = (on: ReadonlyArray<string>, off: ReadonlyArray<string>) =>
-  Effect.acquireRelease(
-    Effect.sync(() => childProcess.spawnSync(on[0]!, on.slice(1), { encoding: "utf8" }).status === 0),
-    () => Effect.sync(() => childProcess.spawnSync(off[0]!, off.slice(1))),
-  )
+/** A file system of its own, gone when the process ends. A container may forbid it. */
+const canMount = childProcess.spawnSync("unshare", ["-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0
+
+const setImmutable = (file: string, is: boolean): boolean =>
+  childProcess.spawnSync("chattr", [is ? "+i" : "-i", file]).status === 0
+
+/** Only root can, and not on every file system. */
+const canFreeze = ((): boolean => {
+  const file = fresh("")
+  return setImmutable(file, true) && setImmutable(file, false)
+})()
+
+interface Tried {
+  readonly probed?: ReplaceFile.FileTrouble
+  readonly replaced?: ReplaceFile.FileTrouble
+  readonly isUnchanged: boolean
+  readonly names: ReadonlyArray<string>
+}
+
+const worker = fileURLToPath(new URL("./replaceWorker.ts", import.meta.url))
+
+/** What comes of it where a shell has mounted something first. */
+const triedAfter = (script: string, place: string, bytes: number): Tried => {
+  const command = `${script} && exec "$NODE" "$WORKER" "$PLACE" ${bytes}`
+  const { stderr, stdout } = childProcess.spawnSync("unshare", ["-m", "bash", "-c", command], {
+    encoding: "utf8",
+    env: { ...process.env, NODE: process.execPath, WORKER: worker, PLACE: place, FOLDER: path.dirname(place) },
+  })
+  assert.notStrictEqual(stdout, "", stderr)
+  return JSON.parse(stdout)
+}
 
 describe("a file that is replaced", () => {
   it.effect("has the new text and its old mode, and nothing is beside it", () =>
@@ -145,13 +171,10 @@ describe("a file that is replaced", () => {
 
 describe("before a token is spent it is known", () => {
   /** The reason, and that nothing has changed. */
-  const refused = Effect.fnUntraced(function* (
-    place: string,
-    step: (reading: ReplaceFile.Reading) => Effect.Effect<void, ReplaceFile.FileTrouble> = ReplaceFile.probe,
-  ) {
+  const refused = Effect.fnUntraced(function* (place: string) {
     const before = names(place)
     const text = textOf(place)
-    const trouble = yield* Effect.flip(step(yield* ReplaceFile.read(place)))
+    const trouble = yield* Effect.flip(ReplaceFile.probe(yield* ReplaceFile.read(place)))
     assert.deepStrictEqual(names(place), before)
     assert.strictEqual(textOf(place), text)
     return trouble
@@ -165,47 +188,52 @@ describe("before a token is spent it is known", () => {
     }),
   )
 
-  it.effect.runIf(isRoot)("that it or its folder is immutable", () =>
+  it.effect.runIf(canFreeze)("that it or its folder is immutable", () =>
     Effect.gen(function* () {
       const place = fresh("old")
-      for (const protectedOne of [place, path.dirname(place)]) {
-        const [on, off] = ["+i", "-i"].map((flag) => ["chattr", flag, protectedOne])
-        yield* Effect.scoped(
-          Effect.gen(function* () {
-            // Not every file system has it.
-            if (!(yield* during(on!, off!))) return
-            assert.strictEqual((yield* refused(place)).reason, "denied")
-          }),
+      for (const frozen of [place, path.dirname(place)]) {
+        const trouble = yield* Effect.acquireUseRelease(
+          Effect.sync(() => setImmutable(frozen, true)),
+          () => refused(place),
+          () => Effect.sync(() => setImmutable(frozen, false)),
         )
+        assert.strictEqual(trouble.reason, "denied")
       }
       yield* put(place, "new")
     }),
   )
 
-  it.effect.runIf(isRoot)("that its disk is full, or read-only", () =>
-    Effect.gen(function* () {
-      const folder = folderOf()
-      if (!(yield* during(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], ["umount", folder]))) return
-      const place = path.join(folder, "auth.json")
-      fs.writeFileSync(place, "old", { mode: 0o600 })
-      fs.writeFileSync(path.join(folder, "ballast"), "x".repeat(96 * 1024))
-      assert.strictEqual((yield* refused(place)).reason, "full")
-      assert.strictEqual((yield* refused(place, (reading) => replaced(reading, "x".repeat(100_000)))).reason, "full")
-      childProcess.spawnSync("mount", ["-o", "remount,ro", folder])
-      assert.strictEqual((yield* refused(place)).reason, "denied")
-    }),
-  )
+  it.runIf(canMount)("that its disk is full", () => {
+    const place = path.join(folderOf(), "auth.json")
+    const script = [
+      'mount -t tmpfs -o size=128k tmpfs "$FOLDER"',
+      'echo old >"$PLACE"',
+      'head -c 98304 /dev/zero >"$FOLDER/ballast"',
+    ].join(" && ")
+    const tried = triedAfter(script, place, 100_000)
+    assert.deepStrictEqual([tried.probed?.reason, tried.replaced?.reason], ["full", "full"])
+    assert.isTrue(tried.isUnchanged)
+    assert.deepStrictEqual(tried.names, ["auth.json", "ballast"])
+  })
 
-  it.effect.runIf(isRoot)("that the file is mounted by itself", () =>
-    Effect.gen(function* () {
-      const [source, place] = [fresh("old"), fresh("")]
-      if (!(yield* during(["mount", "--bind", source, place], ["umount", place]))) return
-      const trouble = yield* refused(place)
-      assert.include(trouble.message, "mount its folder")
-      // And that it was right to say so.
-      assert.strictEqual((yield* refused(place, (reading) => replaced(reading, "new"))).reason, "denied")
-    }),
-  )
+  it.runIf(canMount)("that its disk is read-only", () => {
+    const place = fresh("old")
+    const script = 'mount --bind "$FOLDER" "$FOLDER" && mount -o remount,ro,bind "$FOLDER"'
+    const tried = triedAfter(script, place, 1)
+    assert.deepStrictEqual([tried.probed?.reason, tried.replaced?.reason], ["denied", "denied"])
+    assert.include(tried.probed?.message, "read-only")
+  })
+
+  it.runIf(canMount)("that it is mounted by itself, as containers do", () => {
+    const place = path.join(path.dirname(fresh("old")), "a b.json")
+    fs.writeFileSync(place, "old")
+    const tried = triedAfter('mount --bind "$FOLDER/auth.json" "$PLACE"', place, 1)
+    assert.include(tried.probed?.message, "mount its folder")
+    // And that is so.
+    assert.strictEqual(tried.replaced?.reason, "denied")
+    assert.isTrue(tried.isUnchanged)
+    assert.deepStrictEqual(tried.names, ["a b.json", "auth.json"])
+  })
 
   it.effect.runIf(isRoot)("that it is another user's, whom it would be lost to", () =>
     Effect.gen(function* () {

@@ -3,7 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 
-export const LockReason = Schema.Literals([
+const LockReason = Schema.Literals([
   /** Somebody holds it: try again. */
   "busy",
   /** This machine has no way to take a lock of this kind. */
@@ -13,7 +13,6 @@ export const LockReason = Schema.Literals([
   /** The disk or its rights. */
   "broken",
 ])
-export type LockReason = typeof LockReason.Type
 
 /** No lock is held. `holder`, `ageMillis` and `staleInMillis` say what is known about one that is busy. */
 export class LockTrouble extends Schema.TaggedError<LockTrouble>()("LockTrouble", {

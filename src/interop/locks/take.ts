@@ -26,7 +26,7 @@ import { type Attempt, codeOf, type Lock } from "./Lock.ts"
 import { broken, busy, LockTrouble } from "./LockTrouble.ts"
 
 export interface Locks {
-  /** Whether all of them are ours at this moment, and were without a doubt since they were taken. */
+  /** Whether all of them are ours at this moment: then they were since they were taken. */
   readonly stillOurs: Effect.Effect<boolean>
 }
 

@@ -104,7 +104,7 @@ describe("a lock of Qwen Code", () => {
       yield* killed.kill
       yield* killed.ended
       setAge(place, 60_000, fs.statSync(place).mtimeMs)
-      const rounds = 15
+      const rounds = 10
       const { count, expected } = yield* counted(
         place,
         rounds,

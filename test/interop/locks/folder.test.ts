@@ -10,7 +10,7 @@ import * as path from "node:path"
 import { check, lock } from "proper-lockfile"
 import * as folder from "../../../src/interop/locks/folder.ts"
 import { take } from "../../../src/interop/locks/take.ts"
-import { counted, counting, freshPlace, holder, now, plan, setAge } from "./support.ts"
+import { counted, counting, freshPlace, holder, now, plan, setAge, worker } from "./support.ts"
 
 const atNow = TestClock.setTime(now)
 
@@ -232,6 +232,15 @@ describe("a lock of proper-lockfile", () => {
       assert.isTrue(fs.existsSync(other))
     }),
   )
+
+  it.live("goes with a process that ends in the middle", () =>
+    Effect.gen(function* () {
+      const place = freshPlace()
+      const { code } = yield* (yield* worker("leave", "folder", place)).ended
+      assert.strictEqual(code, 3)
+      assert.isFalse(fs.existsSync(place))
+    }),
+  )
 })
 
 describe("together with proper-lockfile itself", () => {
@@ -245,10 +254,13 @@ describe("together with proper-lockfile itself", () => {
         Effect.gen(function* () {
           yield* took(place)
           assert.isTrue(yield* Effect.promise(() => check(place, theirs(place))))
-          const refused = yield* Effect.flip(
-            Effect.tryPromise({ try: () => lock(place, theirs(place)), catch: (error) => error }),
+          const refused = yield* Effect.promise(() =>
+            lock(place, theirs(place)).then(
+              () => undefined,
+              (error: NodeJS.ErrnoException) => error.code,
+            ),
           )
-          assert.strictEqual((refused as NodeJS.ErrnoException).code, "ELOCKED")
+          assert.strictEqual(refused, "ELOCKED")
         }),
       )
       yield* Effect.promise(() => lock(place, theirs(place)).then((release) => release()))
@@ -298,7 +310,7 @@ describe("together with proper-lockfile itself", () => {
   it.live("processes of both count without a mistake", () =>
     Effect.gen(function* () {
       const place = freshPlace()
-      const rounds = 15
+      const rounds = 10
       const kinds = ["folder", "proper-lockfile", "folder", "proper-lockfile"]
       const { count, expected } = yield* counted(
         place,

@@ -47,6 +47,8 @@ export const counted = Effect.fnUntraced(function* (
   const counter = `${place}.counter`
   fs.writeFileSync(counter, "0")
   const children = yield* Effect.forEach(begin, (each) => each(counter))
+  for (const child of children) yield* child.line
+  for (const child of children) yield* child.say("go")
   for (const child of children) {
     const { code, stderr } = yield* child.ended
     if (code !== 0) return yield* Effect.die(new Error(`A process ended with ${code}. ${stderr}`))

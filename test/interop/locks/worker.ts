@@ -2,6 +2,7 @@
  * Another process that takes a lock, for tests. Prints one JSON value a line.
  *
  *     node worker.ts hold KIND PLACE
+ *     node worker.ts leave KIND PLACE
  *     node worker.ts count KIND PLACE COUNTER ROUNDS
  *
  * KIND is one of ours, or `proper-lockfile` for that package itself, whose PLACE is the same.
@@ -49,7 +50,9 @@ const next = Effect.promise(
 /** Reads, lets others run, and writes: whoever does that at the same time undoes it. */
 const add = Effect.gen(function* () {
   const seen = Number(fs.readFileSync(counter, "utf8"))
-  yield* Effect.promise(() => new Promise((resolve) => void setImmediate(resolve)))
+  for (let turn = 0; turn < 20; turn++) {
+    yield* Effect.promise(() => new Promise((resolve) => void setImmediate(resolve)))
+  }
   fs.writeFileSync(counter, `${seen + 1}`)
 })
 
@@ -61,7 +64,18 @@ const commands: Readonly<Record<string, Effect.Effect<unknown, unknown>>> = {
       yield* next
     }),
   ),
-  count: Effect.repeat(Effect.scoped(Effect.andThen(taken, add)), { times: Number(rounds) - 1 }),
+  /** Ends without a word to anybody. */
+  leave: Effect.scoped(
+    Effect.andThen(
+      taken,
+      Effect.sync(() => process.exit(3)),
+    ),
+  ),
+  count: Effect.gen(function* () {
+    print("ready")
+    yield* next
+    yield* Effect.repeat(Effect.scoped(Effect.andThen(taken, add)), { times: Number(rounds) - 1 })
+  }),
 }
 
 await Effect.runPromise(commands[command]!)
