@@ -9,7 +9,7 @@ import * as path from "node:path"
 import * as flock from "../../../src/interop/locks/flock.ts"
 import { take } from "../../../src/interop/locks/take.ts"
 import { start } from "../../store/support.ts"
-import { counted, counting, freshPlace, holder } from "./support.ts"
+import { counted, counting, freshPlace, longEnough, holder } from "./support.ts"
 
 const hasFlock = childProcess.spawnSync("flock", ["--version"]).status === 0
 
@@ -122,22 +122,25 @@ describe.runIf(hasFlock)("a lock of the kernel", () => {
     }),
   )
 
-  it.live("processes count without a mistake, the program flock among them", () =>
-    Effect.gen(function* () {
-      const place = freshPlace()
-      const rounds = 10
-      const script =
-        'echo 0; read; for ((i = 0; i < $3; i++)); do flock "$1" bash -c "n=\\$(<\\"$2\\"); echo \\$((n + 1)) >\\"$2\\""; done'
-      const theirs = (counter: string) =>
-        start(() => childProcess.spawn("bash", ["-c", script, "_", place, counter, `${rounds}`], { stdio: "pipe" }))
-      const { count, expected } = yield* counted(place, rounds, [
-        counting("flock", place, rounds),
-        theirs,
-        counting("flock", place, rounds),
-        theirs,
-      ])
-      assert.strictEqual(count, expected)
-    }),
+  it.live(
+    "processes count without a mistake, the program flock among them",
+    () =>
+      Effect.gen(function* () {
+        const place = freshPlace()
+        const rounds = 10
+        const script =
+          'echo 0; read; for ((i = 0; i < $3; i++)); do flock "$1" bash -c "n=\\$(<\\"$2\\"); echo \\$((n + 1)) >\\"$2\\""; done'
+        const theirs = (counter: string) =>
+          start(() => childProcess.spawn("bash", ["-c", script, "_", place, counter, `${rounds}`], { stdio: "pipe" }))
+        const { count, expected } = yield* counted(place, rounds, [
+          counting("flock", place, rounds),
+          theirs,
+          counting("flock", place, rounds),
+          theirs,
+        ])
+        assert.strictEqual(count, expected)
+      }),
+    longEnough,
   )
 })
 

@@ -10,7 +10,7 @@ import * as path from "node:path"
 import { check, lock } from "proper-lockfile"
 import * as folder from "../../../src/interop/locks/folder.ts"
 import { take } from "../../../src/interop/locks/take.ts"
-import { counted, counting, freshPlace, holder, now, plan, setAge, worker } from "./support.ts"
+import { counted, counting, freshPlace, longEnough, holder, now, plan, setAge, worker } from "./support.ts"
 
 const atNow = TestClock.setTime(now)
 
@@ -307,18 +307,21 @@ describe("together with proper-lockfile itself", () => {
     }),
   )
 
-  it.live("processes of both count without a mistake", () =>
-    Effect.gen(function* () {
-      const place = freshPlace()
-      const rounds = 10
-      const kinds = ["folder", "proper-lockfile", "folder", "proper-lockfile"]
-      const { count, expected } = yield* counted(
-        place,
-        rounds,
-        kinds.map((kind) => counting(kind, place, rounds)),
-      )
-      assert.strictEqual(count, expected)
-      assert.isFalse(fs.existsSync(place))
-    }),
+  it.live(
+    "processes of both count without a mistake",
+    () =>
+      Effect.gen(function* () {
+        const place = freshPlace()
+        const rounds = 10
+        const kinds = ["folder", "proper-lockfile", "folder", "proper-lockfile"]
+        const { count, expected } = yield* counted(
+          place,
+          rounds,
+          kinds.map((kind) => counting(kind, place, rounds)),
+        )
+        assert.strictEqual(count, expected)
+        assert.isFalse(fs.existsSync(place))
+      }),
+    longEnough,
   )
 })

@@ -38,6 +38,9 @@ export const holder = Effect.fnUntraced(function* (kind: string, place: string) 
   return child
 })
 
+/** For processes that wait for each other on a machine that has other things to do. */
+export const longEnough = 60_000
+
 /** What a counter is after every process added one to it `rounds` times. Each adds without looking whether it may. */
 export const counted = Effect.fnUntraced(function* (
   place: string,
