@@ -20,7 +20,16 @@ export interface Seen {
 }
 
 export interface Danger {
-  readonly kind: "shared" | "noRefreshToken" | "clock" | "ignored" | "readable" | "unreadable" | "staleLock" | "retired"
+  readonly kind:
+    | "shared"
+    | "noRefreshToken"
+    | "clock"
+    | "ignored"
+    | "readable"
+    | "unreadable"
+    | "oldSchema"
+    | "staleLock"
+    | "retired"
   readonly message: string
 }
 

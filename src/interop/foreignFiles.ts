@@ -5,9 +5,8 @@
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { pathToFileURL } from "node:url"
 import type { Surroundings } from "../store/home.ts"
-import { loadSqlite } from "../store/sqliteFile.ts"
+import { openUnchanged } from "../store/sqliteLook.ts"
 import * as ForeignKeyring from "./foreignKeyring.ts"
 import { type Entry, type Json, type Owner, type Spot, type StoreFile, text, Unreadable } from "./ForeignStore.ts"
 
@@ -74,21 +73,12 @@ const isDatabase = (place: string): boolean => {
   }
 }
 
-/**
- * Without a log beside it a database is whole, and opened as immutable: SQLite would otherwise create the log and its
- * index even to read. With one, the owner's log is read too, by way of the index that it has there.
- */
 const readDatabase = (place: string): Json => {
   if (!isDatabase(place)) throw new Unreadable("it is no SQLite database")
-  const file = fs.realpathSync.native(place)
-  const isLogged = (fs.statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
-  if (isLogged && !fs.existsSync(`${file}-shm`)) {
+  const database = openUnchanged(place)
+  if (database === undefined) {
     throw new Unreadable("its owner was ended in the middle of a write: start it once, then try again")
   }
-  const location = pathToFileURL(file)
-  location.search = isLogged ? "?mode=ro" : "?immutable=1"
-  const { DatabaseSync } = loadSqlite(file)
-  const database = new DatabaseSync(location, { readOnly: true, timeout: 1_000 })
   try {
     const known = new Set(
       database

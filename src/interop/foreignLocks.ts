@@ -2,6 +2,8 @@
  * Lock files that owners leave behind, judged by each owner's own rule. Nothing is removed: an owner that is only slow
  * would lose its login by that.
  */
+import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import type { Surroundings } from "../store/home.ts"
 import { expand } from "./foreignFiles.ts"
@@ -23,13 +25,50 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-const pidIn = (place: string): number | undefined => {
+/** What a lock says of its holder, as OpenClaw writes it. */
+interface Said {
+  readonly pid: number | undefined
+  /** When that process began, in the clock ticks of `/proc`; elsewhere than on Linux in other units. */
+  readonly startTime: number | undefined
+  readonly createdAt: number | undefined
+}
+
+const saidIn = (place: string): Said => {
   try {
-    const { pid } = JSON.parse(fs.readFileSync(place, "utf8"))
-    return Number.isInteger(pid) && pid > 0 ? pid : undefined
+    const { createdAt, pid, starttime } = JSON.parse(fs.readFileSync(place, "utf8"))
+    const at = DateTime.make(String(createdAt))
+    return {
+      pid: Number.isInteger(pid) && pid > 0 ? pid : undefined,
+      startTime: Number.isInteger(starttime) ? starttime : undefined,
+      createdAt: Option.isSome(at) ? DateTime.toEpochMillis(at.value) : undefined,
+    }
+  } catch {
+    return { pid: undefined, startTime: undefined, createdAt: undefined }
+  }
+}
+
+/** Field 22 of `/proc/PID/stat`, counted behind the command, which may contain anything. */
+const startTimeOf = (pid: number): number | undefined => {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8")
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19])
   } catch {
     return undefined
   }
+}
+
+/** By OpenClaw's rule age counts for nothing where a process is named, and nobody waits less for a lock that says nothing. */
+const problemOfNamed = (place: string, staleMillis: number, ageMillis: number, now: number): string | undefined => {
+  const { createdAt, pid, startTime } = saidIn(place)
+  if (pid !== undefined) {
+    if (!isAlive(pid)) return `its holder (pid ${pid}) is gone`
+    const began = startTimeOf(pid)
+    const isAnother = startTime !== undefined && began !== undefined && began !== startTime
+    return isAnother ? `its holder is gone, and pid ${pid} is another process by now` : undefined
+  }
+  if (createdAt !== undefined) return now - createdAt > staleMillis ? "whoever held it is gone" : undefined
+  // It may have been made this moment, and be written in the next.
+  return ageMillis > staleMillis ? "it names no holder: its owner waits for it for ever" : undefined
 }
 
 /** What stands where a lock belongs and can never be one. */
@@ -42,17 +81,16 @@ export const obstruction = (
   return undefined
 }
 
-const problemOf = (lock: LockFile, place: string, stats: fs.Stats, ageMillis: number): string | undefined => {
+const ageOf = ({ mtimeMs }: fs.Stats, now: number): number => Math.max(0, now - mtimeMs)
+
+const problemOf = (lock: LockFile, place: string, stats: fs.Stats, now: number): string | undefined => {
+  const ageMillis = ageOf(stats, now)
   const inTheWay = obstruction(lock.kind, stats)
   if (inTheWay !== undefined) return `${inTheWay}: it blocks for ever`
   if (lock.kind === "folder" && fs.readdirSync(place).length > 0)
     return "it is not empty: its owner can never remove it"
-  if (ageMillis <= lock.staleMillis) return undefined
-  if (!lock.byPid) return "whoever held it is gone"
-  const pid = pidIn(place)
-  // Its owner never takes over a lock that names nobody.
-  if (pid === undefined) return "it names no holder: its owner waits for it for ever"
-  return isAlive(pid) ? undefined : `its holder (pid ${pid}) is gone`
+  if (lock.byPid) return problemOfNamed(place, lock.staleMillis, ageMillis, now)
+  return ageMillis > lock.staleMillis ? "whoever held it is gone" : undefined
 }
 
 /** The locks of `owner` on this machine, at `now` (epoch milliseconds). */
@@ -64,8 +102,7 @@ export const locksOf = (owner: Owner, surroundings: Surroundings, now: number): 
       .flatMap((place) => {
         try {
           const stats = fs.statSync(place)
-          const ageMillis = Math.max(0, now - stats.mtimeMs)
-          return [{ place, ageMillis, problem: problemOf(lock, place, stats, ageMillis) }]
+          return [{ place, ageMillis: ageOf(stats, now), problem: problemOf(lock, place, stats, now) }]
         } catch {
           // Released in between.
           return []

@@ -52,6 +52,14 @@ export const withoutItsDatabase = (file: string): StoreUnavailable =>
       `Put the file back, or set the log aside: mv ${word(`${file}-wal`)} ${word(`${file}-wal.bad`)}`,
   )
 
+export const unreadLog = (file: string): StoreUnavailable =>
+  unavailable(
+    "other",
+    file,
+    `${file} has a log that cannot be read without being mended: whoever wrote it was ended in the middle, and the machine ` +
+      `with it. Nothing was changed. Any command that opens it mends it: tokenkeep list`,
+  )
+
 export const ownedBySomebodyElse = (place: string, owner: number, user: number): StoreUnavailable =>
   unavailable(
     "notOurs",

@@ -34,6 +34,8 @@ const migrations: ReadonlyArray<string> = [
    CREATE TABLE seal (kind TEXT NOT NULL, place TEXT NOT NULL, key TEXT NOT NULL) STRICT;`,
 ]
 
+export const latestVersion = migrations.length
+
 /**
  * How long SQLite may sleep inside a call, in milliseconds. It is synchronous and sleeps in the event loop: just enough
  * to outwait another process's commit, and the rest of the patience is the caller's.
@@ -87,7 +89,7 @@ export const assertKnownVersion = (database: Sqlite.DatabaseSync, file: string):
 }
 
 /** The schema version, where 0 is a file that nobody has written yet. Anybody else's database is refused. */
-const identify = (database: Sqlite.DatabaseSync, file: string): number => {
+export const identify = (database: Sqlite.DatabaseSync, file: string): number => {
   if (number(database, "PRAGMA application_id") === applicationId) return assertKnownVersion(database, file)
   const untouched =
     number(database, "PRAGMA application_id") === 0 &&

@@ -46,17 +46,37 @@ describe("the locks of other programs", () => {
     assert.deepStrictEqual(problems(id), ["whoever held it is gone"])
   })
 
-  it("OpenClaw's go by the process: one that lives may hold it as long as it likes", () => {
+  describe("OpenClaw's", () => {
     const place = ".openclaw/locks/oauth-refresh/lock-5440fa0b86d2697ef1152f7cb32a8157.lock"
-    lock(place, 3_600_000, JSON.stringify({ pid: process.pid }))
-    assert.deepStrictEqual(problems("openclaw"), [undefined])
-    fs.rmSync(path.join(home, place))
-    lock(place, 3_600_000, "")
-    assert.include(problems("openclaw")[0], "names no holder")
-    fs.rmSync(path.join(home, place))
-    // Above the largest pid that Linux gives out.
-    lock(place, 3_600_000, JSON.stringify({ pid: 2 ** 22 + 1 }))
-    assert.include(problems("openclaw")[0], "is gone")
+    // Field 22 of what the kernel says of this process; elsewhere there is none.
+    const stat = fs.existsSync("/proc/self/stat") ? fs.readFileSync("/proc/self/stat", "utf8") : ""
+    const starttime = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19])
+    const said = (ageMillis: number) => ({ createdAt: new Date(now - ageMillis).toISOString() })
+    const hour = 3_600_000
+
+    it.each([
+      ["one that lives may hold it as long as it likes", hour, { pid: process.pid, ...said(hour) }, undefined],
+      // Above the largest pid that Linux gives out.
+      ["one that is gone holds nothing, however fresh", 0, { pid: 2 ** 22 + 1, ...said(0) }, "is gone"],
+      ["without a process, its age", 0, said(180_000), undefined],
+      ["without a process, its age", 0, said(180_001), "whoever held it is gone"],
+      ["neither: for ever", 180_001, {}, "names no holder"],
+      ["neither: perhaps not written yet", 180_000, "", undefined],
+      ["not understood: for ever", hour, "{", "names no holder"],
+    ] as const)("%s (%i ms): %j", (_, ageMillis, content, words) => {
+      lock(place, ageMillis, typeof content === "string" ? content : JSON.stringify(content, null, 2))
+      const [problem] = problems("openclaw")
+      if (words === undefined) assert.isUndefined(problem)
+      else assert.include(problem, words)
+    })
+
+    it.skipIf(stat === "")("a pid that another process has by now", () => {
+      lock(place, 0, JSON.stringify({ pid: process.pid, starttime }))
+      assert.deepStrictEqual(problems("openclaw"), [undefined])
+      fs.rmSync(path.join(home, place))
+      lock(place, 0, JSON.stringify({ pid: process.pid, starttime: starttime - 1 }))
+      assert.include(problems("openclaw")[0], "another process by now")
+    })
   })
 
   it("of the wrong kind, or with something in it, block for ever", () => {

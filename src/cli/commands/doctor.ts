@@ -12,16 +12,19 @@ import { locksOf } from "../../interop/foreignLocks.ts"
 import type { Held } from "../../interop/ForeignStore.ts"
 import * as GrantDocument from "../../interop/GrantDocument.ts"
 import { owners } from "../../interop/owners.ts"
-import { Keeper, type Status } from "../../keeper/Keeper.ts"
+import type { Status } from "../../keeper/Keeper.ts"
+import { Processes } from "../../keeper/Processes.ts"
+import { makeView } from "../../keeper/sighting.ts"
 import * as Standing from "../../keeper/standing.ts"
 import { canRefresh } from "../../lifecycle/Credential.ts"
 import { viewOf } from "../../lifecycle/View.ts"
 import { fingerprint } from "../../lifecycle/fingerprint.ts"
 import { find, generic, type ProviderProfile } from "../../provider/ProviderProfile.ts"
 import * as Home from "../../store/home.ts"
+import { ownedBySomebodyElse } from "../../store/sqliteFailure.ts"
+import { look } from "../../store/sqliteLook.ts"
 import * as Describe from "../describe.ts"
 import { heldWords } from "../foreign.ts"
-import { withKeeper } from "../keeper.ts"
 import { jsonFlag, paragraphs } from "../params.ts"
 import { knownProfiles } from "../provider.ts"
 import { advise, result } from "../terminal.ts"
@@ -89,32 +92,48 @@ const aboutFile = ({ mode, place, problem, retired }: ForeignFiles.ForeignFile):
   ...(retired === undefined ? [] : [{ kind: "retired" as const, message: retired }]),
 ]
 
-interface Own {
-  readonly logins: ReadonlyArray<Login>
-  readonly dangers: ReadonlyArray<Danger>
-}
+/** Whoever owns the store, and who else may reach it. */
+const aboutStore = (home: string): ReadonlyArray<Finding> =>
+  ["", "keep.db", "keep.db-wal", "keep.db-shm"].flatMap((name) => {
+    const place = path.join(home, name)
+    const stats = fs.statSync(place, { throwIfNoEntry: false })
+    const user = process.geteuid?.()
+    if (stats === undefined || user === undefined) return []
+    const notOurs = ownedBySomebodyElse(place, stats.uid, user).message
+    return [
+      {
+        place,
+        dangers: [
+          ...readable(place, stats.mode & 0o777, stats.isDirectory()),
+          ...(stats.uid === user ? [] : [{ kind: "unreadable" as const, message: notOurs }]),
+        ],
+      },
+    ]
+  })
 
-/** What we keep ourselves. A store that is not there yet is not created. */
-const own = Effect.fnUntraced(function* (place: string, profiles: ReadonlyArray<ProviderProfile>, now: number) {
-  const stats = fs.statSync(place, { throwIfNoEntry: false })
-  if (stats === undefined) return { logins: [], dangers: [] } satisfies Own
-  // Seen before the store is opened, which narrows it.
-  const dangers = process.platform === "win32" ? [] : readable(place, stats.mode & 0o777, false)
-  const listed = yield* Effect.result(Effect.flatMap(Keeper, ({ list }) => list).pipe(withKeeper()))
-  if (Result.isFailure(listed)) {
-    const { failure } = listed
-    const message = failure._tag === "StoreUnavailable" ? failure.message : "cannot be read, for the reason above"
-    return { logins: [], dangers: [...dangers, { kind: "unreadable", message }] } satisfies Own
-  }
-  const logins = listed.success.map((status) => ({
-    owner: "tokenkeep",
-    place,
-    name: status.credential.name,
-    state: Describe.stateWord(status),
-    words: Describe.outlook(status, now)[0]!.replace(/^Now: /, ""),
-    ...seenOf(status, profiles),
-  }))
-  return { logins, dangers } satisfies Own
+/** What we keep ourselves. */
+const own = Effect.fnUntraced(function* (home: string, profiles: ReadonlyArray<ProviderProfile>, now: number) {
+  const place = path.join(home, "keep.db")
+  const { credentials, isOld, problems } = look(home)
+  const viewOf = makeView(yield* Processes, () => now)
+  const logins = credentials.map((credential) => {
+    const status = Standing.statusOf(credential, viewOf(credential), now)
+    return {
+      owner: "tokenkeep",
+      place,
+      name: credential.name,
+      state: Describe.stateWord(status),
+      words: Describe.outlook(status, now)[0]!.replace(/^Now: /, ""),
+      ...seenOf(status, profiles),
+    }
+  })
+  const old =
+    "it is of an older version of tokenkeep. The next command brings it up to date, and older versions cannot use it then"
+  const dangers: ReadonlyArray<Danger> = [
+    ...problems.map(({ message }) => ({ kind: "unreadable" as const, message })),
+    ...(isOld ? [{ kind: "oldSchema" as const, message: old }] : []),
+  ]
+  return { logins, findings: [...aboutStore(home), { place, dangers }] }
 })
 
 const lines = (logins: ReadonlyArray<Login>, findings: ReadonlyArray<Finding>): ReadonlyArray<string> => [
@@ -134,13 +153,12 @@ export const doctor = Command.make(
     const now = yield* Clock.currentTimeMillis
     const { profiles } = yield* knownProfiles
     const surroundings = Home.current()
-    const store = path.join(Home.currentHome(), "keep.db")
-    const mine = yield* own(store, profiles, now)
+    const mine = yield* own(path.resolve(Home.currentHome()), profiles, now)
     const files = owners.flatMap((owner) => ForeignFiles.found(owner, surroundings))
     const logins = [...mine.logins, ...files.flatMap((file) => foreignLogins(file, profiles, now))]
     const locks = owners.flatMap((owner) => locksOf(owner, surroundings, now))
     const findings: ReadonlyArray<Finding> = [
-      { place: store, dangers: mine.dangers },
+      ...mine.findings,
       ...files.map((file) => ({ place: file.place, dangers: aboutFile(file) })),
       ...locks.map(({ place, problem }) => ({
         place,
