@@ -17,11 +17,14 @@ export interface Seen {
   readonly clockOffsetMillis?: number | undefined
   /** Its owner itself would not refresh it. */
   readonly ignored?: string | undefined
+  /** Where the same login stands that is kept fresh together with its owner. */
+  readonly coOwned?: { readonly place: string; readonly entry: string } | undefined
 }
 
 export interface Danger {
   readonly kind:
     | "shared"
+    | "apart"
     | "noRefreshToken"
     | "clock"
     | "ignored"
@@ -38,9 +41,24 @@ const seconds = (millis: number): string => `${Math.round(Math.abs(millis) / 100
 /** By how much a clock may be off before somebody should know. */
 const tolerableMillis = 30_000
 
+/** The two are one login, and whoever refreshes it tells the other. */
+const areTogether = (one: Seen, other: Seen): boolean =>
+  [[one, other] as const, [other, one] as const].some(
+    ([ours, theirs]) => ours.coOwned?.place === theirs.place && ours.coOwned.entry === theirs.name,
+  )
+
+const apart = (one: Seen, all: ReadonlyArray<Seen>): ReadonlyArray<Danger> => {
+  const owners = one.coOwned && all.find((each) => each !== one && areTogether(one, each))
+  if (owners === undefined || owners.refreshFingerprint === one.refreshFingerprint) return []
+  const message = `${owners.owner} (${owners.place}) does not hold the same tokens now: tokenkeep token ${one.name} follows it, or tells it`
+  return [{ kind: "apart", message }]
+}
+
 const shared = (one: Seen, all: ReadonlyArray<Seen>): ReadonlyArray<Danger> => {
   if (one.refreshFingerprint === undefined) return []
-  const others = all.filter((each) => each !== one && each.refreshFingerprint === one.refreshFingerprint)
+  const others = all.filter(
+    (each) => each !== one && each.refreshFingerprint === one.refreshFingerprint && !areTogether(one, each),
+  )
   if (others.length === 0) return []
   const where = others.map(({ name, owner, place }) => `${name} of ${owner} (${place})`).join(", ")
   const isHarmless = one.reuse === "notRotating"
@@ -53,6 +71,7 @@ const shared = (one: Seen, all: ReadonlyArray<Seen>): ReadonlyArray<Danger> => {
 /** What endangers `one` among `all` that was seen. */
 export const dangersOf = (one: Seen, all: ReadonlyArray<Seen>): ReadonlyArray<Danger> => [
   ...shared(one, all),
+  ...apart(one, all),
   ...(one.isGrant && !one.isMinted && one.refreshFingerprint === undefined
     ? [
         {

@@ -14,6 +14,22 @@ describe("what endangers a login", () => {
     assert.deepStrictEqual(kinds(gone, { ...gone, place: "/b" }), [])
   })
 
+  it("a login that is kept together with its owner, only where the two do not hold the same", () => {
+    const ours: Seen = {
+      ...one,
+      owner: "tokenkeep",
+      place: "/keep.db",
+      name: "mine",
+      coOwned: { place: "/a", entry: "x" },
+    }
+    assert.deepStrictEqual(kinds(ours, one), [])
+    assert.deepStrictEqual(kinds(one, ours), [])
+    assert.deepStrictEqual(kinds(ours, one, { ...one, place: "/b" }), ["shared"])
+    const [apart, ...others] = dangersOf(ours, [ours, { ...one, refreshFingerprint: "4567" }])
+    assert.include(apart?.message, "tokenkeep token mine")
+    assert.isEmpty(others)
+  })
+
   it("a clock that is off by half a minute, with the direction", () => {
     assert.deepStrictEqual(kinds({ ...one, clockOffsetMillis: 29_999 }), [])
     const [behind] = dangersOf({ ...one, clockOffsetMillis: 90_000 }, [])

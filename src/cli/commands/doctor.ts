@@ -47,6 +47,7 @@ const seenOf = ({ credential }: Pick<Status, "credential">, profiles: ReadonlyAr
   reuse: credential.reuse.class,
   refreshTokenRule: (find(profiles, credential.provider) ?? generic).refreshTokenRule,
   clockOffsetMillis: credential.tokens.clockOffsetMillis,
+  coOwned: credential.foreign?.mode === "co-own" ? credential.foreign : undefined,
 })
 
 const noTicket = () => ({ holderGone: false, since: 0, drainedAt: 0, sameClock: true })
