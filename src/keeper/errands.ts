@@ -41,7 +41,7 @@ export interface Surroundings {
   /** The store has nothing under this name any more. */
   readonly forget: (entry: Entry) => void
   /** A credential has come into view that its owner uses too. */
-  readonly shared: () => void
+  readonly shared: (entry: Entry) => void
 }
 
 export const make = (surroundings: Surroundings) => {
@@ -68,7 +68,7 @@ export const make = (surroundings: Surroundings) => {
     entry.known = true
     entry.signedIn = credential.signedIn !== undefined
     entry.foreign = credential.foreign
-    if (isShared(credential.foreign)) shared()
+    if (isShared(credential.foreign)) shared(entry)
     entry.verdict = credential.verdict
     entry.kept = credential.ticket?.answer && credential
     if (credential.pause) entry.trouble = credential.pause.cause

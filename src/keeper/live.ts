@@ -89,7 +89,8 @@ export const make = Effect.fnUntraced(function* (
 
   const entries = new Map<string, Entry>()
   const atWork = new Set<Fiber.Fiber<void>>()
-  /** Done once one of them is known to be another program's too: till then there is nothing to follow. */
+  /** Those that are other programs' too, and whether there is one: till then there is nothing to follow. */
+  const sharedEntries = new Set<Entry>()
   const isAnyShared = Deferred.makeUnsafe<void>()
   let closing = false
 
@@ -239,7 +240,10 @@ export const make = Effect.fnUntraced(function* (
     view,
     dispatch,
     forget,
-    shared: () => Deferred.doneUnsafe(isAnyShared, Effect.void),
+    shared: (entry) => {
+      sharedEntries.add(entry)
+      Deferred.doneUnsafe(isAnyShared, Effect.void)
+    },
   })
 
   // ------------------------------------------------------------------ time
@@ -268,7 +272,7 @@ export const make = Effect.fnUntraced(function* (
     const seen = new Map<Entry, string>()
     while (true) {
       yield* Effect.sleep(ownerCheckMillis)
-      for (const entry of entries.values()) {
+      for (const entry of sharedEntries) {
         if (!isShared(entry.foreign)) continue
         const revision = owners.revision(entry.foreign)
         const isNews = seen.has(entry) && seen.get(entry) !== revision
