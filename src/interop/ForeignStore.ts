@@ -102,6 +102,11 @@ export interface CoOwning {
   readonly writing?: (spot: Spot) => ReadonlyArray<LockPlan>
   /** How long before its end a token is refreshed: so early that the owner finds a fresh one. */
   readonly aheadMillis?: number
+  /**
+   * From so long before its end on the owner asks the server itself, and takes no lock for that: it may be doing so at this
+   * moment, and is given the time to come to its end. Absent where its locks say so.
+   */
+  readonly unguardedMillis?: number
   /** The owner rewrites the whole file without a lock: what was written is read again, and written again if it is gone. */
   readonly verifies?: boolean
   /** What somebody should know before choosing it. */

@@ -29,6 +29,11 @@ import { fileOf, look, ownerOf, see, seenAmong, sightOf } from "./sight.ts"
 /** So long an owner is waited for that is refreshing itself: most are done in a second or two. */
 const longestWaitMillis = 5_000
 
+/** So long an owner that takes no lock is given to be done, if it began before us: that it starts, asks and writes. */
+const courtesyMillis = 3_000
+
+const courtesyPollMillis = 100
+
 /** An owner without locks may write at the same moment; three times in a row is no coincidence. */
 const longestTries = 3
 
@@ -152,6 +157,27 @@ export const obstacle = (foreign: Foreign, key: string): Effect.Effect<string | 
     return typeof place === "string" ? trouble(place) : rehearsed(place)
   }).pipe(Effect.match({ onFailure: ({ message }) => message, onSuccess: () => undefined }))
 
+/** The owner has no reason to ask the server now, or would tell by its lock that it does. */
+const isQuiet = ({ foreign, tokens: { expiry } }: Credential, { unguardedMillis }: CoOwning, now: number): boolean => {
+  if (unguardedMillis === undefined) return true
+  const left = expiry._tag === "Known" ? expiry.at - now : Infinity
+  // Ahead of its time. Earlier than that we are here because a resource server refused the token, perhaps to both of us.
+  return left > unguardedMillis && left <= (foreign?.aheadMillis ?? 0)
+}
+
+/** What the file says once an owner has had its turn that may be asking the server at this moment. */
+const afterOwner = Effect.fnUntraced(function* (credential: Credential, coOwning: CoOwning) {
+  let now = yield* Clock.currentTimeMillis
+  const until = isQuiet(credential, coOwning, now) ? now : now + courtesyMillis
+  let sight = yield* look(credential)
+  while (sight._tag === "InStep" && now < until) {
+    yield* Effect.sleep(courtesyPollMillis)
+    now = yield* Clock.currentTimeMillis
+    sight = yield* look(credential)
+  }
+  return sight
+})
+
 /** One presentation, in step with the owner. Within `deadlineMillis`, its wait for the owner's locks included. */
 export const exchange = (credential: Credential, deadlineMillis: number, present: Present): Effect.Effect<Outcome> =>
   Effect.gen(function* () {
@@ -160,7 +186,7 @@ export const exchange = (credential: Credential, deadlineMillis: number, present
     if (place === undefined) return settled(yield* look(credential)) ?? notSent("its owner's file is not written")
     const waitMillis = Math.min(longestWaitMillis, deadlineMillis / 2)
     const locks = yield* Locks.take(place.coOwning.refreshing?.(place.spot) ?? [], { waitMillis })
-    const sight = yield* look(credential)
+    const sight = yield* afterOwner(credential, place.coOwning)
     const outcome = settled(sight)
     if (outcome !== undefined) return outcome
     if (sight._tag !== "Apart") yield* rehearsed(place)

@@ -17,7 +17,7 @@ import {
   unreadable,
 } from "./ForeignStore.ts"
 import type { Surroundings } from "../store/home.ts"
-import { aheadOfFiveMinutes, claimsOf, setting, signedIn } from "./successor.ts"
+import { aheadOfFiveMinutes, claimsOf, fiveMinutes, setting, signedIn } from "./successor.ts"
 import { timestamp } from "./timestamp.ts"
 
 /** Codex itself goes by these, and by the file's own word on whose the grant is only after them. */
@@ -53,6 +53,7 @@ const chatgpt = (content: Json, surroundings: Surroundings): Held => {
  */
 const coOwning: CoOwning = {
   aheadMillis: aheadOfFiveMinutes,
+  unguardedMillis: fiveMinutes,
   writing: ({ place, target }) => [
     { kind: "flock", place: path.join(path.dirname(place), "auth.lock") },
     { kind: "flock", place: `${target}.lock` },

@@ -18,7 +18,7 @@ import {
   text,
   unreadable,
 } from "./ForeignStore.ts"
-import { aheadOfFiveMinutes, endOf, setting, signedIn } from "./successor.ts"
+import { aheadOfFiveMinutes, endOf, fiveMinutes, setting, signedIn } from "./successor.ts"
 
 const google = (content: Json): Held => {
   const file = members(content)
@@ -83,6 +83,7 @@ const folder = (surroundings: Parameters<typeof folderOf>[0]) =>
 
 const common = {
   aheadMillis: aheadOfFiveMinutes,
+  unguardedMillis: fiveMinutes,
   verifies: true,
 } satisfies Omit<CoOwning, "edits">
 

@@ -15,7 +15,7 @@ import {
   unreadable,
 } from "./ForeignStore.ts"
 import { modelEdits, modelLogin } from "./modelLogin.ts"
-import { aheadOfFiveMinutes, endOf, entryAt, setting, signedIn } from "./successor.ts"
+import { aheadOfFiveMinutes, endOf, entryAt, fiveMinutes, setting, signedIn } from "./successor.ts"
 
 const login = (value: Readonly<Record<string, Json>>, provider: string): Held => {
   if (value["type"] === "api" || value["type"] === "wellknown") return apiKey
@@ -46,6 +46,7 @@ const risk =
 
 const modelCoOwning: CoOwning = {
   aheadMillis: aheadOfFiveMinutes,
+  unguardedMillis: fiveMinutes,
   verifies: true,
   risk,
   edits: modelEdits,
@@ -57,6 +58,7 @@ const modelCoOwning: CoOwning = {
  */
 const mcpCoOwning: CoOwning = {
   aheadMillis: aheadOfFiveMinutes,
+  unguardedMillis: fiveMinutes,
   verifies: true,
   risk,
   edits: (key, next, content) =>

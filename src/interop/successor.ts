@@ -4,6 +4,9 @@ import { type Edit, type Json, members, type Successor, text } from "./ForeignSt
 /** So early that with jitter the owner, who refreshes 5 minutes before the end, finds a fresh token 10 to 15 minutes before it. */
 export const aheadOfFiveMinutes = 15 * 60_000
 
+/** When such an owner begins to ask the server, where it takes no lock for that. */
+export const fiveMinutes = 5 * 60_000
+
 /** A lock folder of proper-lockfile whose takers may go by its default of 10 s: a third of that. */
 export const heartbeatMillis = 3_000
 
