@@ -10,6 +10,7 @@ import { read } from "../exchange/read.ts"
 import type { Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
 import { type Answer, type Credential, type Holder, hostOf, processOf } from "../lifecycle/Credential.ts"
+import type { Line } from "../lifecycle/History.ts"
 import * as Pace from "../lifecycle/pace.ts"
 import type { Event, ParamsOf } from "../lifecycle/protocol.ts"
 import type { View } from "../lifecycle/View.ts"
@@ -40,6 +41,8 @@ export interface Surroundings {
   readonly dispatch: (entry: Entry, event: Event) => Effect.Effect<void>
   /** The store has nothing under this name any more. */
   readonly forget: (entry: Entry) => void
+  /** Tells a line to whoever wants to hear it, and to the history. */
+  readonly told: (entry: Entry, line: Line) => void
   /** A credential has come into view that its owner uses too. */
   readonly shared: (entry: Entry) => void
 }
@@ -57,6 +60,7 @@ export const make = (surroundings: Surroundings) => {
     profiles,
     shared,
     store,
+    told,
     view,
   } = surroundings
   const now = () => clock.currentTimeMillisUnsafe()
@@ -105,7 +109,7 @@ export const make = (surroundings: Surroundings) => {
 
   /** A line about something that was no step of the machine. */
   const noted = (entry: Entry, event: string, generation: number, credential: Pick<Credential, "tokens">): void =>
-    Recorder.note(entry, {
+    told(entry, {
       at: now(),
       by: processOf(holder()),
       host: hostOf(holder()),

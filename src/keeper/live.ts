@@ -154,15 +154,19 @@ export const make = Effect.fnUntraced(function* (
       return Effect.ignore(store.append(entry.name, lines))
     })
 
+  const told = (entry: Entry, line: Line): void => {
+    if (keepsHistory) Recorder.note(entry, line)
+    listener?.(entry.name, line)
+  }
+
   const step = (entry: Entry, event: Event): Effect.Effect<void> => {
     const before = entry.state
     const [after, commands] = decide(before, event)
     entry.state = after
     const line = tellsLines ? Recorder.lineOf(entry, holder(), before, event, after) : undefined
-    if (keepsHistory && line !== undefined) Recorder.note(entry, line)
     publish(entry)
     observe(entry.name, before, event, after, commands)
-    if (line !== undefined) listener?.(entry.name, line)
+    if (line !== undefined) told(entry, line)
     const consequences = Effect.forEach(commands, (command) => carryOut(entry, command), { discard: true })
     if (!hasTelemetry) return consequences
     return Effect.andThen(
@@ -240,6 +244,7 @@ export const make = Effect.fnUntraced(function* (
     view,
     dispatch,
     forget,
+    told,
     shared: (entry) => {
       sharedEntries.add(entry)
       Deferred.doneUnsafe(isAnyShared, Effect.void)
@@ -295,7 +300,8 @@ export const make = Effect.fnUntraced(function* (
         yield* dispatch(entry, { type: "Woke", now: now() })
       }
     }
-    for (const { flight, name, storeTrouble } of entries.values()) {
+    for (const { flight, name, owed, storeTrouble } of entries.values()) {
+      if (owed !== undefined) yield* Effect.logError(Wording.owedNote(name, owed))
       // Whether it waits for another try or one is just being made.
       const isUnstored = flight?.successor !== undefined
       if (isUnstored && storeTrouble) yield* Effect.logError(Wording.unstoredNote(name, storeTrouble))

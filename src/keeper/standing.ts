@@ -40,6 +40,7 @@ export const noteOf = (entry: Entry): string | undefined => {
   if (detail === "ending") {
     return Wording.endingNote(name, verdict?.reason ?? "noRefreshToken", view.usableUntil, entry)
   }
+  if (entry.owed !== undefined) return Wording.owedNote(name, entry.owed)
   const cause = storeTrouble?.message ?? trouble
   const isStale = top !== "valid" && (troubled.has(detail) || view.failures > 0)
   return isStale && cause !== undefined ? Wording.staleNote(name, cause, view.usableUntil) : undefined

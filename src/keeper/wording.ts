@@ -97,5 +97,9 @@ export const endingNote = (name: string, reason: DeadReason, usableUntil: number
   `${name}: the token at hand works${Number.isFinite(usableUntil) ? ` until ${instant(usableUntil)}` : ""}, ` +
   `but no other will follow: ${reasons[reason]}. Next: ${signInAdvice(name, origin)}`
 
+/** Said where a login's owner does not have the newest tokens yet. */
+export const owedNote = (name: string, owed: string): string =>
+  `${name}: the token works, but ${owed}. It is written with the next tokenkeep token ${name}`
+
 export const unstoredNote = (name: string, trouble: StoreUnavailable): string =>
   `${name}: the new token is only in this process's memory, because the store does not take it: ${trouble.message}`
