@@ -32,7 +32,8 @@ import * as Alarm from "./Alarm.ts"
 import * as Errands from "./errands.ts"
 import { Processes } from "./Processes.ts"
 import { Decide, Listener, Observer } from "./hooks.ts"
-import { isShared, Owners } from "./Owners.ts"
+import * as Following from "./following.ts"
+import { Owners } from "./Owners.ts"
 import { makeView } from "./sighting.ts"
 import * as Recorder from "./recorder.ts"
 import * as Standing from "./standing.ts"
@@ -60,9 +61,6 @@ export interface KeeperOptions {
 /** Over so long the refreshes are spread that a machine finds overdue when it wakes. */
 const spreadMillis = 30_000
 
-/** How often the files are looked at that are kept together with other programs. */
-const ownerCheckMillis = 2_000
-
 /** Where nobody can say when a token will come, asking again after this long is soon enough. */
 const longestPostponementMillis = 3_600_000
 
@@ -89,9 +87,6 @@ export const make = Effect.fnUntraced(function* (
 
   const entries = new Map<string, Entry>()
   const atWork = new Set<Fiber.Fiber<void>>()
-  /** Those that are other programs' too, and whether there is one: till then there is nothing to follow. */
-  const sharedEntries = new Set<Entry>()
-  const isAnyShared = Deferred.makeUnsafe<void>()
   let closing = false
 
   const now = () => clock.currentTimeMillisUnsafe()
@@ -245,10 +240,7 @@ export const make = Effect.fnUntraced(function* (
     dispatch,
     forget,
     told,
-    shared: (entry) => {
-      sharedEntries.add(entry)
-      Deferred.doneUnsafe(isAnyShared, Effect.void)
-    },
+    shared: (entry) => following.follow(entry),
   })
 
   // ------------------------------------------------------------------ time
@@ -271,21 +263,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.ignore,
   )
 
-  /** What an owner does to its file is no write of ours to the store, so nothing hints at it. */
-  const followingOwners = Effect.gen(function* () {
-    yield* Deferred.await(isAnyShared)
-    const seen = new Map<Entry, string>()
-    while (true) {
-      yield* Effect.sleep(ownerCheckMillis)
-      for (const entry of sharedEntries) {
-        if (!isShared(entry.foreign)) continue
-        const revision = owners.revision(entry.foreign)
-        const isNews = seen.has(entry) && seen.get(entry) !== revision
-        seen.set(entry, revision)
-        if (isNews || entry.owed !== undefined) yield* errands.look(entry)
-      }
-    }
-  })
+  const following = Following.make(owners, errands.look)
 
   const holding = () => [...entries.values()].filter((entry) => Standing.detailOf(entry.state) === "holding")
 
@@ -310,7 +288,7 @@ export const make = Effect.fnUntraced(function* (
 
   yield* Effect.forkScoped(alarm.run)
   yield* Effect.forkScoped(watching)
-  if (background) yield* Effect.forkScoped(followingOwners)
+  if (background) yield* Effect.forkScoped(following.run)
   yield* Effect.addFinalizer(() => drain)
 
   // ------------------------------------------------------------------ the service
