@@ -185,6 +185,14 @@ describe("import --from", () => {
   })
 })
 
+/** Each file of a folder as it is: its rights, when it was written, and what is in it. */
+const states = (place: string) =>
+  ["", ...fs.readdirSync(place).toSorted()].map((name) => {
+    const file = path.join(place, name)
+    const stats = fs.statSync(file)
+    return [name, stats.mode, stats.mtimeMs, stats.isFile() ? fingerprint(fs.readFileSync(file, "base64")) : ""]
+  })
+
 describe("doctor", () => {
   it("nothing there: says so, and makes nothing", async () => {
     const { code, stderr, stdout } = await run(["doctor"])
@@ -252,6 +260,36 @@ describe("doctor", () => {
     assert.deepStrictEqual(fs.readdirSync(folder, { recursive: true }).toSorted(), before)
   })
 
+  it("our own store is only looked at: what others may reach is told, and stays so", async () => {
+    put(".codex/auth.json", codexLogin)
+    await run(["import", "--from", "codex", "--name", "chatgpt"])
+    const home = path.join(folder, "home")
+    fs.chmodSync(home, 0o755)
+    fs.chmodSync(path.join(home, "keep.db"), 0o644)
+    // The first run of any command leaves its compiled code in the cache.
+    await run(["doctor"])
+    const before = states(home)
+    const { code, stdout } = await run(["doctor", "--json"])
+    assert.strictEqual(code, 0)
+    assert.deepStrictEqual(states(home), before)
+    const { credentials, files } = JSON.parse(stdout)
+    assert.deepStrictEqual(
+      credentials.map(({ name, owner, state }: Record<string, string>) => [owner, name, state]),
+      [
+        ["tokenkeep", "chatgpt", "valid"],
+        ["Codex", "chatgpt", "valid"],
+      ],
+    )
+    const kinds = files.map(({ dangers, place }: { dangers: ReadonlyArray<{ kind: string }>; place: string }) => [
+      path.relative(folder, place),
+      ...dangers.map(({ kind }) => kind),
+    ])
+    assert.deepStrictEqual(kinds, [
+      ["home", "readable"],
+      ["home/keep.db", "readable"],
+    ])
+  })
+
   it("a store of ours that cannot be read is told of, and the rest too", async () => {
     put("home/keep.db", "no database")
     put(".codex/auth.json", codexLogin)
@@ -259,12 +297,11 @@ describe("doctor", () => {
     assert.strictEqual(code, 0)
     const { credentials, files } = JSON.parse(stdout)
     assert.lengthOf(credentials, 1)
-    const told: ReadonlyArray<{ readonly place: string; readonly dangers: ReadonlyArray<{ readonly kind: string }> }> =
-      files
-    const ours = told.filter(({ place }) => place.endsWith("keep.db")).flatMap(({ dangers }) => dangers)
-    assert.include(
-      ours.map(({ kind }) => kind),
-      "unreadable",
+    const place = path.join(folder, "home/keep.db")
+    const { dangers } = files.find((each: { place: string }) => each.place === place)
+    assert.deepStrictEqual(
+      dangers.map(({ kind }: { kind: string }) => kind),
+      ["unreadable"],
     )
   })
 })
