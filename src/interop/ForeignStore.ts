@@ -267,7 +267,7 @@ export const heldOf = (found: Found): Held => {
 }
 
 /** A name goes to a terminal, and nobody knows who wrote it. */
-const printable = (name: string): string => name.replaceAll(/[^\x20-\x7e]+/g, "?").slice(0, 200)
+export const printable = (name: string): string => name.replaceAll(/[^\x20-\x7e]+/g, "?").slice(0, 200)
 
 /** An entry for each member of an object: `name` may give it a better name than its key, if that is the only one. */
 export const entriesOf = (

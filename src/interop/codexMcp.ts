@@ -15,6 +15,7 @@ import {
   type Json,
   members,
   type Owner,
+  printable,
   text,
 } from "./ForeignStore.ts"
 import * as CodexHome from "./codexHome.ts"
@@ -110,7 +111,7 @@ const readOne = (content: Json): ReadonlyArray<Entry> => {
   const entry = members(content)
   return entry === undefined
     ? [{ name: "(all)", key: "", held: notAnObject }]
-    : [{ name: nameOf(entry, "server"), key: "", held: held(entry) }]
+    : [{ name: printable(nameOf(entry, "server")), key: "", held: held(entry) }]
 }
 
 export const codexMcp: Owner = {

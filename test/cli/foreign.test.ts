@@ -163,6 +163,29 @@ describe("import --from", () => {
     assert.include(stdout, "opencode does not read it while OPENCODE_AUTH_CONTENT is set")
   })
 
+  it("any JSON file with tokens in it, and what it does not say is asked for", async () => {
+    const file = put("state.json", { session: { accessToken: "secret-at-1", refreshToken: "secret-rt-1" } })
+    const args = ["import", file, "--from", "other", "--name", "work"]
+    const lacking = await run(args)
+    assert.strictEqual(lacking.code, 2)
+    assert.include(lacking.stderr, "add --client-id and --token-endpoint")
+    const given = ["--client-id", "c", "--token-endpoint", "https://as.example/token"]
+    const { code, stderr } = await run([...args, ...given])
+    assert.strictEqual(code, 0, stderr)
+    const status = JSON.parse((await run(["status", "work", "--json"])).stdout)
+    assert.strictEqual(status.token_endpoint, "https://as.example/token")
+    assert.strictEqual(status.tokens.refresh_token_fingerprint, fingerprint("secret-rt-1"))
+    for (const [wrong, word] of [
+      [["import", "--from", "other", "--name", "work"], "FILE is missing"],
+      [["import", "--from", "codex", "--client-id", "c", "--name", "work"], "--from other"],
+      [[...args, ...given, "--mode", "borrow"], "--mode borrow needs a program"],
+    ] as const) {
+      const refused = await run(wrong)
+      assert.strictEqual(refused.code, 2)
+      assert.include(refused.stderr, word)
+    }
+  })
+
   it("whatever cannot be taken over is told with the reason and the next step", async () => {
     const missing = await run(["import", "--from", "qwen", "--name", "x"])
     assert.strictEqual(missing.code, 2)
