@@ -43,6 +43,8 @@ export interface Entry {
   /** Where it stands in the file: the key of an object, the index in a list; empty where the file holds one login only. */
   readonly key: string
   readonly held: Held
+  /** Why its owner does nothing with it, or never refreshes it, although it may be good; and what to do. */
+  readonly ignored?: string
 }
 
 /** A value out of JSON, of which nothing is known. */

@@ -47,7 +47,11 @@ const put = (place: string, content: unknown, mode = 0o600): string => {
 }
 
 const hour = 3_600_000
-const codexLogin = { auth_mode: "chatgpt", tokens: { access_token: "secret-at-1", refresh_token: "secret-rt-1" } }
+const codexLogin = {
+  auth_mode: "chatgpt",
+  tokens: { id_token: "e30.e30.c2ln", access_token: "secret-at-1", refresh_token: "secret-rt-1", account_id: "acct" },
+  last_refresh: "2026-11-20T22:53:51Z",
+}
 const claudeLogin = (refreshToken: string, over: object = {}) => ({
   claudeAiOauth: { accessToken: "secret-at-2", refreshToken, expiresAt: Date.now() + hour, ...over },
 })
@@ -236,7 +240,8 @@ describe("doctor", () => {
     assert.include(text, `chatgpt of Codex (${file})`)
     assert.include(text, "chatgpt of tokenkeep")
     // With another login there, the danger is over.
-    put(".codex/auth.json", { ...codexLogin, tokens: { access_token: "secret-at-9", refresh_token: "secret-rt-9" } })
+    const other = { ...codexLogin.tokens, access_token: "secret-at-9", refresh_token: "secret-rt-9" }
+    put(".codex/auth.json", { ...codexLogin, tokens: other })
     assert.deepStrictEqual(dangersIn((await run(["doctor", "--json"])).stdout, "Codex"), [])
   })
 

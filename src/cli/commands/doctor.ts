@@ -74,17 +74,13 @@ const foreignLogins = (
   profiles: ReadonlyArray<ProviderProfile>,
   now: number,
 ): ReadonlyArray<Login> =>
-  file.entries.map(({ held, name }) => ({
+  file.entries.map(({ held, ignored, name }) => ({
     owner: file.owner.name,
     place: file.place,
     name,
     words: heldWords(held, now),
     ...foreignState(held, profiles, now),
-    ...(file.owner.id === "codex-mcp" &&
-      held._tag === "Grant" &&
-      !Redacted.value(held.document).issuer && {
-        ignored: "it has no issuer, and Codex refreshes none without: take it over, or codex mcp login again",
-      }),
+    ...(ignored !== undefined && { ignored }),
   }))
 
 const aboutFile = ({ mode, place, problem, retired }: ForeignFiles.ForeignFile): ReadonlyArray<Danger> => [
