@@ -144,6 +144,19 @@ describe("import --from", () => {
     assert.include(stderr, `Codex still has the same refresh token (${place})`)
     assert.strictEqual((await run(["import", place, "--from", "codex", "--name", "again"], { env })).code, 0)
     assert.deepStrictEqual(dangersIn((await run(["doctor", "--json"], { env })).stdout, "Codex"), ["shared"])
+    const shared = ["import", "--from", "codex", "--name", "borrowed", "--mode"]
+    assert.strictEqual((await run([...shared, "borrow"], { env })).code, 0)
+    keep("Codex Auth", place.slice("keyring:Codex Auth/".length), {
+      ...codexLogin,
+      tokens: { ...codexLogin.tokens, access_token: "secret-at-2", refresh_token: "secret-rt-2" },
+    })
+    const refused = ["token", "borrowed", "--refused", fingerprint("secret-at-1")]
+    assert.strictEqual((await run(refused, { env })).stdout, "secret-at-2\n")
+    const both = await run([...shared, "co-own"], { env })
+    if (process.platform === "linux") {
+      assert.strictEqual(both.code, 2)
+      assert.include(both.stderr, 'set cli_auth_credentials_store = "file"')
+    }
   })
 
   it("a keyring that nobody could look into is told of where nothing was found", async () => {
