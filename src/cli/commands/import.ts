@@ -128,7 +128,7 @@ export const importGrant = Command.make(
       Flag.optional,
     ),
     mode: Flag.Literals("mode", ["import", "borrow", "co-own"]).pipe(
-      Flag.withDescription("Who refreshes a program's login from now on: we do, its owner, or both in turn"),
+      Flag.withDescription("Who refreshes a program's login: we, its owner, or both"),
       Flag.withDefault("import"),
     ),
     clientId: Flag.String("client-id").pipe(
