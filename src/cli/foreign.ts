@@ -52,6 +52,7 @@ const filesOf = Effect.fnUntraced(function* (owner: Owner, file: Option.Option<s
     const found = ForeignFiles.found(owner, surroundings)
     if (found.length > 0) return found
     const places = ForeignFiles.places(owner, surroundings).join(", ")
+    if (places === "") return yield* new Usage({ message: "import: FILE is missing, and nobody knows where it is" })
     const unreached = ForeignFiles.unreached(owner, surroundings).map((reason) => `. Nobody could look into ${reason}`)
     return yield* new Usage({
       message: `${owner.name} keeps no login here (looked for ${places})${unreached.join("")}. Sign in there (${owner.signIn}), or name its FILE`,

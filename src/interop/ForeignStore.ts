@@ -43,6 +43,8 @@ export interface Entry {
   /** Where it stands in the file: the key of an object, the index in a list; empty where the file holds one login only. */
   readonly key: string
   readonly held: Held
+  /** Why its owner does nothing with it, or never refreshes it, although it may be good; and what to do. */
+  readonly ignored?: string
 }
 
 /** A value out of JSON, of which nothing is known. */
@@ -267,7 +269,7 @@ export const heldOf = (found: Found): Held => {
 }
 
 /** A name goes to a terminal, and nobody knows who wrote it. */
-const printable = (name: string): string => name.replaceAll(/[^\x20-\x7e]+/g, "?").slice(0, 200)
+export const printable = (name: string): string => name.replaceAll(/[^\x20-\x7e]+/g, "?").slice(0, 200)
 
 /** An entry for each member of an object: `name` may give it a better name than its key, if that is the only one. */
 export const entriesOf = (

@@ -81,9 +81,26 @@ const storeSetting = "cli_auth_credentials_store"
 
 const storeOf = (surroundings: Surroundings): string => CodexHome.setting(surroundings, storeSetting) ?? "file"
 
-const read = (content: Json, surroundings: Surroundings): ReadonlyArray<Entry> => [
-  { name: "chatgpt", key: "", held: chatgpt(content, surroundings) },
-]
+/** What Codex misses, and does not say that it does (0.169). */
+const ignoredFor = (content: Json): string | undefined => {
+  const file = members(content)
+  const tokens = members(file?.["tokens"])
+  const missing = [
+    ...(claimsOf(tokens?.["id_token"]) === undefined ? ["id_token"] : []),
+    ...(typeof tokens?.["refresh_token"] === "string" ? [] : ["refresh_token"]),
+    ...(text(file?.["last_refresh"]) === undefined ? ["last_refresh"] : []),
+  ]
+  if (missing.length > 0) return `Codex takes itself for signed out, for want of ${missing.join(" and ")}: codex login`
+  return text(tokens?.["account_id"]) === undefined
+    ? "Codex never refreshes it, for want of account_id: keep it fresh together, which fills that in (tokenkeep import --from codex --mode co-own), or codex login again"
+    : undefined
+}
+
+const read = (content: Json, surroundings: Surroundings): ReadonlyArray<Entry> => {
+  const held = chatgpt(content, surroundings)
+  const ignored = held._tag === "Grant" ? ignoredFor(content) : undefined
+  return [{ name: "chatgpt", key: "", held, ...(ignored !== undefined && { ignored }) }]
+}
 
 export const codex: Owner = {
   id: "codex",

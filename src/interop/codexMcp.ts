@@ -4,6 +4,7 @@
  * An entry without `issuer` is one that Codex never refreshes (openai/codex#39615). It is as good as any other: its
  * authorization server is found through the MCP server.
  */
+import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
 import * as path from "node:path"
 import {
@@ -15,6 +16,7 @@ import {
   type Json,
   members,
   type Owner,
+  printable,
   text,
 } from "./ForeignStore.ts"
 import * as CodexHome from "./codexHome.ts"
@@ -37,6 +39,13 @@ const held = (entry: Readonly<Record<string, Json>>) => {
 }
 
 const nameOf = (entry: Readonly<Record<string, Json>>, key: string): string => text(entry["server_name"]) ?? key
+
+const ignored =
+  "it has no issuer, and Codex refreshes none without: take it over, keep it fresh together, which fills that in " +
+  "(tokenkeep import --from codex-mcp --mode co-own), or codex mcp login again"
+
+const withIgnored = (entry: Entry): Entry =>
+  entry.held._tag === "Grant" && !Redacted.value(entry.held.document).issuer ? { ...entry, ignored } : entry
 
 const sha256 = (value: string): string => Crypto.createHash("sha256").update(value).digest("hex")
 
@@ -110,7 +119,7 @@ const readOne = (content: Json): ReadonlyArray<Entry> => {
   const entry = members(content)
   return entry === undefined
     ? [{ name: "(all)", key: "", held: notAnObject }]
-    : [{ name: nameOf(entry, "server"), key: "", held: held(entry) }]
+    : [{ name: printable(nameOf(entry, "server")), key: "", held: held(entry) }]
 }
 
 export const codexMcp: Owner = {
@@ -124,7 +133,8 @@ export const codexMcp: Owner = {
       places: (surroundings) => [`${CodexHome.folder(surroundings)}/.credentials.json`],
       retired: (surroundings) => CodexHome.unread(surroundings, storeSetting),
       // From standard input it may be a keyring's entry.
-      read: (content) => (members(content)?.["token_response"] ? readOne(content) : entriesOf(content, held, nameOf)),
+      read: (content) =>
+        (members(content)?.["token_response"] ? readOne(content) : entriesOf(content, held, nameOf)).map(withIgnored),
     },
     {
       kind: "keyring",
@@ -132,7 +142,7 @@ export const codexMcp: Owner = {
       places: (surroundings) =>
         ["keyring", "auto"].includes(storeOf(surroundings)) ? [placeOf("Codex MCP Credentials", "*")] : [],
       expected: (surroundings) => storeOf(surroundings) === "keyring",
-      read: readOne,
+      read: (content) => readOne(content).map(withIgnored),
     },
   ],
 }

@@ -17,6 +17,8 @@ import {
 } from "./ForeignStore.ts"
 import { sdkLogin } from "./mcpLogin.ts"
 import { modelLogin } from "./modelLogin.ts"
+import { tokensOf } from "./openclawSidecar.ts"
+import type { Surroundings } from "../store/home.ts"
 
 const marker = /^openclaw-oauth-refresh-fence:v1:[a-f0-9]{32}:(failed:)?(?:access|refresh):[a-f0-9]{64}$/
 const anyMarker = "openclaw-oauth-refresh-fence:"
@@ -35,12 +37,23 @@ const fence = (profile: Readonly<Record<string, Json>>): Held | undefined => {
     : { _tag: "Busy", reason: "OpenClaw is refreshing it, or was ended while it did" }
 }
 
-const profile = (value: Readonly<Record<string, Json>>): Held => {
+/** A profile with the tokens that are kept apart from it. */
+const apart = (value: Readonly<Record<string, Json>>, profileId: string, surroundings: Surroundings): Held => {
+  const [id, provider] = [text(members(value["oauthRef"])?.["id"]) ?? "", text(value["provider"]) ?? ""]
+  const tokens = tokensOf({ id, profileId, provider }, surroundings)
+  return tokens === undefined
+    ? unreadable(
+        "its tokens are encrypted in a file beside it, and no key opens them: OPENCLAW_AUTH_PROFILE_SECRET_KEY",
+      )
+    : modelLogin(provider, { ...value, access: tokens["access"], refresh: tokens["refresh"] })
+}
+
+const profile = (value: Readonly<Record<string, Json>>, key: string, surroundings: Surroundings): Held => {
   const type = value["type"] ?? value["mode"]
   if (type === "api_key" || type === "apiKey") return apiKey
   if (type === "token") return { _tag: "NotAGrant", reason: "a token that was set by hand and is not refreshed" }
   if (type !== "oauth") return unreadable("its type is none of oauth, token, api_key")
-  if (members(value["oauthRef"])) return unreadable("its tokens are encrypted in a file beside it")
+  if (members(value["oauthRef"])) return apart(value, key, surroundings)
   if (value["authFlow"] === "external-cli") {
     return { _tag: "NotAGrant", reason: "a copy of another program's login: take that one over" }
   }
@@ -61,7 +74,8 @@ const mcp = (value: Readonly<Record<string, Json>>): Held =>
 const stateFolder = (surroundings: Parameters<typeof folderOf>[0]) =>
   folderOf(surroundings, ["OPENCLAW_STATE_DIR"], ".openclaw")
 
-const profilesOf = (store: Json) => entriesOf(members(store)?.["profiles"] ?? (members(store) && {}), profile)
+const profilesOf = (store: Json, surroundings: Surroundings) =>
+  entriesOf(members(store)?.["profiles"] ?? (members(store) && {}), (value, key) => profile(value, key, surroundings))
 
 const fenced =
   "OpenClaw puts marks in the place of all copies of a login while it refreshes, and who writes between them can end the " +
@@ -87,12 +101,12 @@ export const openclaw: Owner = {
         `${stateFolder(surroundings)}/state/openclaw.sqlite`,
         `${stateFolder(surroundings)}/agents/*/agent/openclaw-agent.sqlite`,
       ],
-      read: (content) => {
+      read: (content, surroundings) => {
         const tables = members(content) ?? {}
         const shared = members(tables["config_machine_state"])?.["authProfiles.store"]
         const own = members(tables["auth_profile_store"])?.["primary"]
         return [
-          ...[shared, own].flatMap((store) => (store === undefined ? [] : profilesOf(store))),
+          ...[shared, own].flatMap((store) => (store === undefined ? [] : profilesOf(store, surroundings))),
           ...entriesOf(tables["mcp_oauth_stores"] ?? {}, mcp),
         ]
       },

@@ -47,7 +47,11 @@ const put = (place: string, content: unknown, mode = 0o600): string => {
 }
 
 const hour = 3_600_000
-const codexLogin = { auth_mode: "chatgpt", tokens: { access_token: "secret-at-1", refresh_token: "secret-rt-1" } }
+const codexLogin = {
+  auth_mode: "chatgpt",
+  tokens: { id_token: "e30.e30.c2ln", access_token: "secret-at-1", refresh_token: "secret-rt-1", account_id: "acct" },
+  last_refresh: "2026-11-20T22:53:51Z",
+}
 const claudeLogin = (refreshToken: string, over: object = {}) => ({
   claudeAiOauth: { accessToken: "secret-at-2", refreshToken, expiresAt: Date.now() + hour, ...over },
 })
@@ -140,6 +144,19 @@ describe("import --from", () => {
     assert.include(stderr, `Codex still has the same refresh token (${place})`)
     assert.strictEqual((await run(["import", place, "--from", "codex", "--name", "again"], { env })).code, 0)
     assert.deepStrictEqual(dangersIn((await run(["doctor", "--json"], { env })).stdout, "Codex"), ["shared"])
+    const shared = ["import", "--from", "codex", "--name", "borrowed", "--mode"]
+    assert.strictEqual((await run([...shared, "borrow"], { env })).code, 0)
+    keep("Codex Auth", place.slice("keyring:Codex Auth/".length), {
+      ...codexLogin,
+      tokens: { ...codexLogin.tokens, access_token: "secret-at-2", refresh_token: "secret-rt-2" },
+    })
+    const refused = ["token", "borrowed", "--refused", fingerprint("secret-at-1")]
+    assert.strictEqual((await run(refused, { env })).stdout, "secret-at-2\n")
+    const both = await run([...shared, "co-own"], { env })
+    if (process.platform === "linux") {
+      assert.strictEqual(both.code, 2)
+      assert.include(both.stderr, 'set cli_auth_credentials_store = "file"')
+    }
   })
 
   it("a keyring that nobody could look into is told of where nothing was found", async () => {
@@ -161,6 +178,29 @@ describe("import --from", () => {
     assert.strictEqual(status.tokens.refresh_token_fingerprint, fingerprint("secret-rt-1"))
     const { stdout } = await run(["doctor"], { env })
     assert.include(stdout, "opencode does not read it while OPENCODE_AUTH_CONTENT is set")
+  })
+
+  it("any JSON file with tokens in it, and what it does not say is asked for", async () => {
+    const file = put("state.json", { session: { accessToken: "secret-at-1", refreshToken: "secret-rt-1" } })
+    const args = ["import", file, "--from", "other", "--name", "work"]
+    const lacking = await run(args)
+    assert.strictEqual(lacking.code, 2)
+    assert.include(lacking.stderr, "add --client-id and --token-endpoint")
+    const given = ["--client-id", "c", "--token-endpoint", "https://as.example/token"]
+    const { code, stderr } = await run([...args, ...given])
+    assert.strictEqual(code, 0, stderr)
+    const status = JSON.parse((await run(["status", "work", "--json"])).stdout)
+    assert.strictEqual(status.token_endpoint, "https://as.example/token")
+    assert.strictEqual(status.tokens.refresh_token_fingerprint, fingerprint("secret-rt-1"))
+    for (const [wrong, word] of [
+      [["import", "--from", "other", "--name", "work"], "FILE is missing"],
+      [["import", "--from", "codex", "--client-id", "c", "--name", "work"], "--from other"],
+      [[...args, ...given, "--mode", "borrow"], "--mode borrow needs a program"],
+    ] as const) {
+      const refused = await run(wrong)
+      assert.strictEqual(refused.code, 2)
+      assert.include(refused.stderr, word)
+    }
   })
 
   it("whatever cannot be taken over is told with the reason and the next step", async () => {
@@ -185,6 +225,14 @@ describe("import --from", () => {
   })
 })
 
+/** Each file of a folder as it is: its rights, when it was written, and what is in it. */
+const states = (place: string) =>
+  ["", ...fs.readdirSync(place).toSorted()].map((name) => {
+    const file = path.join(place, name)
+    const stats = fs.statSync(file)
+    return [name, stats.mode, stats.mtimeMs, stats.isFile() ? fingerprint(fs.readFileSync(file, "base64")) : ""]
+  })
+
 describe("doctor", () => {
   it("nothing there: says so, and makes nothing", async () => {
     const { code, stderr, stdout } = await run(["doctor"])
@@ -205,7 +253,8 @@ describe("doctor", () => {
     assert.include(text, `chatgpt of Codex (${file})`)
     assert.include(text, "chatgpt of tokenkeep")
     // With another login there, the danger is over.
-    put(".codex/auth.json", { ...codexLogin, tokens: { access_token: "secret-at-9", refresh_token: "secret-rt-9" } })
+    const other = { ...codexLogin.tokens, access_token: "secret-at-9", refresh_token: "secret-rt-9" }
+    put(".codex/auth.json", { ...codexLogin, tokens: other })
     assert.deepStrictEqual(dangersIn((await run(["doctor", "--json"])).stdout, "Codex"), [])
   })
 
@@ -252,6 +301,36 @@ describe("doctor", () => {
     assert.deepStrictEqual(fs.readdirSync(folder, { recursive: true }).toSorted(), before)
   })
 
+  it("our own store is only looked at: what others may reach is told, and stays so", async () => {
+    put(".codex/auth.json", codexLogin)
+    await run(["import", "--from", "codex", "--name", "chatgpt"])
+    const home = path.join(folder, "home")
+    fs.chmodSync(home, 0o755)
+    fs.chmodSync(path.join(home, "keep.db"), 0o644)
+    // The first run of any command leaves its compiled code in the cache.
+    await run(["doctor"])
+    const before = states(home)
+    const { code, stdout } = await run(["doctor", "--json"])
+    assert.strictEqual(code, 0)
+    assert.deepStrictEqual(states(home), before)
+    const { credentials, files } = JSON.parse(stdout)
+    assert.deepStrictEqual(
+      credentials.map(({ name, owner, state }: Record<string, string>) => [owner, name, state]),
+      [
+        ["tokenkeep", "chatgpt", "valid"],
+        ["Codex", "chatgpt", "valid"],
+      ],
+    )
+    const kinds = files.map(({ dangers, place }: { dangers: ReadonlyArray<{ kind: string }>; place: string }) => [
+      path.relative(folder, place),
+      ...dangers.map(({ kind }) => kind),
+    ])
+    assert.deepStrictEqual(kinds, [
+      ["home", "readable"],
+      ["home/keep.db", "readable"],
+    ])
+  })
+
   it("a store of ours that cannot be read is told of, and the rest too", async () => {
     put("home/keep.db", "no database")
     put(".codex/auth.json", codexLogin)
@@ -259,12 +338,11 @@ describe("doctor", () => {
     assert.strictEqual(code, 0)
     const { credentials, files } = JSON.parse(stdout)
     assert.lengthOf(credentials, 1)
-    const told: ReadonlyArray<{ readonly place: string; readonly dangers: ReadonlyArray<{ readonly kind: string }> }> =
-      files
-    const ours = told.filter(({ place }) => place.endsWith("keep.db")).flatMap(({ dangers }) => dangers)
-    assert.include(
-      ours.map(({ kind }) => kind),
-      "unreadable",
+    const place = path.join(folder, "home/keep.db")
+    const { dangers } = files.find((each: { place: string }) => each.place === place)
+    assert.deepStrictEqual(
+      dangers.map(({ kind }: { kind: string }) => kind),
+      ["unreadable"],
     )
   })
 })

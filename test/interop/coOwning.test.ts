@@ -1,6 +1,7 @@
 /** One contract for everything that is written into other programs' files, over the shapes that the programs write. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import {
   type CoOwning,
   type Edit,
@@ -10,6 +11,7 @@ import {
   type Spot,
   type Successor,
 } from "../../src/interop/ForeignStore.ts"
+import * as JsonEdit from "../../src/interop/jsonEdit.ts"
 import { owners } from "../../src/interop/owners.ts"
 import { at, fileOf, type Fixture, fixtures, jwt, withUnknown } from "./foreignFixtures.ts"
 
@@ -27,18 +29,16 @@ const next: Successor = {
   obtainedAt,
 }
 
-/** What an edit says, done to the value: the file's text is another matter. */
-const apply = (content: Json, edits: ReadonlyArray<Edit>): Json => {
-  const copy = structuredClone(content)
-  for (const { path, value } of edits) {
-    const parent = path.slice(0, -1).reduce<Json>((parent, member) => (parent as Record<string, Json>)[member], copy)
-    Object.assign(parent as object, { [path.at(-1)!]: value })
-  }
-  return copy
-}
+/** As an owner writes its file, and as it is rewritten. */
+const written = (content: Json): string => `${JSON.stringify(content, null, 2)}\n`
+const rewritten = (content: Json, edits: ReadonlyArray<Edit>): string =>
+  Result.getOrThrow(JsonEdit.edited(written(content), edits))
 
-const without = (content: Json, edits: ReadonlyArray<Edit>): Json =>
-  apply(
+const apply = (content: Json, edits: ReadonlyArray<Edit>): Json => JSON.parse(rewritten(content, edits))
+
+/** The text without what was edited. */
+const without = (content: Json, edits: ReadonlyArray<Edit>): string =>
+  rewritten(
     content,
     edits.map(({ path }) => ({ path, value: "edited" })),
   )
@@ -60,7 +60,7 @@ const tokensOf = (entry: Entry | undefined) => {
   return { access: tokens.access_token, refresh: tokens.refresh_token, expiresAt: held.expiresAt }
 }
 
-const written = fixtures.filter((fixture) => plansOf(fixture) !== undefined)
+const coOwned = fixtures.filter((fixture) => plansOf(fixture) !== undefined)
 
 /** All members that may get another value, by the names of the entries. */
 const touched: Readonly<Record<string, Readonly<Record<string, ReadonlyArray<string>>>>> = {
@@ -107,7 +107,7 @@ const touched: Readonly<Record<string, Readonly<Record<string, ReadonlyArray<str
 
 it("each file of each owner is written, or tells why not", () => {
   assert.sameMembers(
-    written.map(({ what }) => what),
+    coOwned.map(({ what }) => what),
     Object.keys(touched),
   )
   for (const { coOwning } of owners.flatMap(({ files }) => files)) {
@@ -115,7 +115,7 @@ it("each file of each owner is written, or tells why not", () => {
   }
 })
 
-describe.each(written)("$what", (fixture) => {
+describe.each(coOwned)("$what", (fixture) => {
   const { edits } = plansOf(fixture)!
   const content = withUnknown(fixture.content)
   const entries = grantsIn(fixture, content)
@@ -136,7 +136,7 @@ describe.each(written)("$what", (fixture) => {
       const { after, entry: read } = afterwards(entry, next)
       assert.deepStrictEqual(tokensOf(read), { access: next.accessToken, refresh: next.refreshToken, expiresAt })
       const changed = edits(entry.key, next, content)
-      assert.strictEqual(JSON.stringify(without(after, changed)), JSON.stringify(without(content, changed)))
+      assert.strictEqual(without(after, changed), without(content, changed))
       for (const other of entries.filter(({ key }) => key !== entry.key)) {
         assert.deepStrictEqual(tokensOf(grantsIn(fixture, after).find(({ key }) => key === other.key)), tokensOf(other))
       }
@@ -279,7 +279,7 @@ describe("the locks", () => {
 
   it("of the others", () => {
     const linked = { place: "/h/folder/file", target: "/shared/other", key: "srv|https://srv.example/mcp" }
-    assert.deepStrictEqual(Object.fromEntries(written.slice(2).map(({ what }) => [what, plans(what, linked)])), {
+    assert.deepStrictEqual(Object.fromEntries(coOwned.slice(2).map(({ what }) => [what, plans(what, linked)])), {
       "pi, auth.json": { refreshing: ["folder /shared/other.lock"], writing: undefined },
       "pi, mcp-auth.json": {
         refreshing: ["folder /h/folder/mcp-auth-refresh-9d651268e93845fa.lock"],
@@ -298,7 +298,7 @@ describe("the locks", () => {
   })
 
   it("are shown to be alive at least thrice before anybody takes them over", () => {
-    for (const fixture of written) {
+    for (const fixture of coOwned) {
       const { refreshing, verifies, writing } = plansOf(fixture)!
       const all = [...(refreshing?.(spot({})) ?? []), ...(writing?.(spot({})) ?? [])]
       for (const { heartbeatMillis, kind, staleMillis } of all) {

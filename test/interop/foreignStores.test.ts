@@ -237,3 +237,36 @@ it("a keyring's entry is the same JSON, from standard input", () => {
     },
   ])
 })
+
+describe("what its owner would not use itself", () => {
+  const fixtureOf = (what: string): Fixture => fixtures.find((each) => each.what === what)!
+  const ignoredIn = (what: string, content: Json): string | undefined => {
+    write(fixtureOf(what), content)
+    return entriesOf(read(fixtureOf(what)))[0]?.ignored
+  }
+
+  const what = "Codex, auth.json"
+  const file = fixtureOf(what).content as { readonly tokens: object; readonly last_refresh: string }
+  const withTokens = (tokens: object) => ({ ...file, tokens: { ...file.tokens, ...tokens } })
+
+  it.each([
+    ["as it should be", file, undefined],
+    ["signed out", { ...file, tokens: null }, undefined],
+    ["without an account", withTokens({ account_id: null }), "account_id"],
+    ["without the time of the last refresh", { ...file, last_refresh: undefined }, "for want of last_refresh"],
+    ["with an id token that is none", withTokens({ id_token: "secret" }), "for want of id_token"],
+    ["without a refresh token", withTokens({ refresh_token: undefined }), "for want of refresh_token"],
+  ])("Codex, auth.json, %s", (_, content, words) => {
+    const ignored = ignoredIn(what, content)
+    if (words === undefined) assert.isUndefined(ignored)
+    else assert.include(ignored, words)
+    assert.notInclude(ignored ?? "", "secret")
+  })
+
+  it("Codex, .credentials.json, without an issuer", () => {
+    const login = { server_name: "a", server_url: "https://a.example", client_id: "c", access_token: "secret-at" }
+    const servers = "Codex, .credentials.json"
+    assert.isUndefined(ignoredIn(servers, { "a|1": { ...login, issuer: "https://as.example" } }))
+    assert.include(ignoredIn(servers, { "a|1": login }), "it has no issuer")
+  })
+})

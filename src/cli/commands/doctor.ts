@@ -74,17 +74,13 @@ const foreignLogins = (
   profiles: ReadonlyArray<ProviderProfile>,
   now: number,
 ): ReadonlyArray<Login> =>
-  file.entries.map(({ held, name }) => ({
+  file.entries.map(({ held, ignored, name }) => ({
     owner: file.owner.name,
     place: file.place,
     name,
     words: heldWords(held, now),
     ...foreignState(held, profiles, now),
-    ...(file.owner.id === "codex-mcp" &&
-      held._tag === "Grant" &&
-      !Redacted.value(held.document).issuer && {
-        ignored: "it has no issuer, and Codex refreshes none without: take it over, or codex mcp login again",
-      }),
+    ...(ignored !== undefined && { ignored }),
   }))
 
 const aboutFile = ({ mode, place, problem, retired }: ForeignFiles.ForeignFile): ReadonlyArray<Danger> => [
@@ -93,20 +89,24 @@ const aboutFile = ({ mode, place, problem, retired }: ForeignFiles.ForeignFile):
   ...(retired === undefined ? [] : [{ kind: "retired" as const, message: retired }]),
 ]
 
-/** Whoever owns the store, and who else may reach it. */
-const aboutStore = (home: string): ReadonlyArray<Finding> =>
+/** The files of our store: whose they are, and who else may reach them. `dangers`: what is known of the database. */
+const aboutStore = (home: string, dangers: ReadonlyArray<Danger>): ReadonlyArray<Finding> =>
   ["", "keep.db", "keep.db-wal", "keep.db-shm"].flatMap((name) => {
     const place = path.join(home, name)
     const stats = fs.statSync(place, { throwIfNoEntry: false })
+    if (stats === undefined) return []
+    // Windows has neither an owner nor a mode to look at.
     const user = process.geteuid?.()
-    if (stats === undefined || user === undefined) return []
-    const notOurs = ownedBySomebodyElse(place, stats.uid, user).message
+    const isOurs = user === undefined || stats.uid === user
     return [
       {
         place,
         dangers: [
-          ...readable(place, stats.mode & 0o777, stats.isDirectory()),
-          ...(stats.uid === user ? [] : [{ kind: "unreadable" as const, message: notOurs }]),
+          ...readable(place, user === undefined ? undefined : stats.mode & 0o777, stats.isDirectory()),
+          ...(isOurs
+            ? []
+            : [{ kind: "unreadable" as const, message: ownedBySomebodyElse(place, stats.uid, user).message }]),
+          ...(name === "keep.db" ? dangers : []),
         ],
       },
     ]
@@ -134,7 +134,7 @@ const own = Effect.fnUntraced(function* (home: string, profiles: ReadonlyArray<P
     ...problems.map(({ message }) => ({ kind: "unreadable" as const, message })),
     ...(isOld ? [{ kind: "oldSchema" as const, message: old }] : []),
   ]
-  return { logins, findings: [...aboutStore(home), { place, dangers }] }
+  return { logins, findings: aboutStore(home, dangers) }
 })
 
 const lines = (logins: ReadonlyArray<Login>, findings: ReadonlyArray<Finding>): ReadonlyArray<string> => [

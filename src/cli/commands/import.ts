@@ -11,6 +11,7 @@ import type { Grant } from "../../interop/GrantDocument.ts"
 import * as GrantDocument from "../../interop/GrantDocument.ts"
 import { Keeper } from "../../keeper/Keeper.ts"
 import { fingerprint } from "../../lifecycle/fingerprint.ts"
+import { type Given, otherFile } from "../../interop/otherFile.ts"
 import { owners } from "../../interop/owners.ts"
 import { coOwningOf, inMode } from "../../interop/modes.ts"
 import { isShared, type Shared } from "../../keeper/Owners.ts"
@@ -59,7 +60,7 @@ const warnings = ({ foreign, reuse, tokens }: Grant, rule: string, now: number):
 }
 
 /** As a flag of choices, the help would be wider than a terminal. */
-const sources = ["json", ...owners.map(({ id }) => id)]
+const sources = ["json", ...owners.map(({ id }) => id), "other"]
 const isSource = (text: string): boolean => sources.includes(text)
 
 /** What somebody should know who goes on using the login in its own program. */
@@ -73,6 +74,23 @@ const sharedWarnings = (foreign: Shared): ReadonlyArray<string> => {
 }
 
 const ownerOf = (id: string | undefined) => owners.find((owner) => owner.id === id)
+
+/** Of a program that nobody here knows, the file is no more than a document in another shape. */
+const otherDocument = Effect.fnUntraced(function* (
+  file: Option.Option<string>,
+  entry: Option.Option<string>,
+  mode: Foreign["mode"],
+  given: Given,
+  now: number,
+) {
+  if (mode !== "import") {
+    return yield* new Usage({
+      message: `--mode ${mode} needs a program whose ways are known, and --from other is none`,
+    })
+  }
+  const { document } = yield* take(otherFile(given), file, entry, mode, now)
+  return { document, foreign: undefined }
+})
 
 const ownDocument = Effect.fnUntraced(function* (
   file: Option.Option<string>,
@@ -110,17 +128,32 @@ export const importGrant = Command.make(
       Flag.optional,
     ),
     mode: Flag.Literals("mode", ["import", "borrow", "co-own"]).pipe(
-      Flag.withDescription("Who refreshes a program's login from now on: we do, its owner, or both in turn"),
+      Flag.withDescription("Who refreshes a program's login: we, its owner, or both"),
       Flag.withDefault("import"),
+    ),
+    clientId: Flag.String("client-id").pipe(
+      Flag.withDescription("With --from other: the client that the login is of, where the file does not say it"),
+      Flag.optional,
+    ),
+    tokenEndpoint: Flag.String("token-endpoint").pipe(
+      Flag.withMetavar("URL"),
+      Flag.withDescription("With --from other: where it is refreshed"),
+      Flag.optional,
     ),
     provider: providerFlag,
   },
-  Effect.fnUntraced(function* ({ entry, file, from, mode, name, provider }) {
+  Effect.fnUntraced(function* ({ clientId, entry, file, from, mode, name, provider, tokenEndpoint }) {
     const now = yield* Clock.currentTimeMillis
     const owner = ownerOf(from)
+    const given = { clientId: Option.getOrUndefined(clientId), tokenEndpoint: Option.getOrUndefined(tokenEndpoint) }
+    if (from !== "other" && (given.clientId ?? given.tokenEndpoint) !== undefined) {
+      return yield* new Usage({ message: "--client-id and --token-endpoint go with --from other" })
+    }
     const { document, foreign }: Taken = yield* owner
       ? take(owner, file, entry, mode, now)
-      : ownDocument(file, entry, mode)
+      : from === "other"
+        ? otherDocument(file, entry, mode, given, now)
+        : ownDocument(file, entry, mode)
     const known = yield* knownProfiles
     const profile = yield* namedProfile(known, provider)
     const named = profile && Predicate.isObject(document) ? { ...document, provider: profile.id } : document
@@ -148,6 +181,7 @@ export const importGrant = Command.make(
       "gemini, qwen, claude-code or mcp-remote. Without FILE it is looked for where the program keeps it. Its file is only",
       "read, and so the grant has two users then: where a refresh token works once, only one of them may go on using it.",
       "What Codex keeps in the system's keyring has a FILE too, keyring:SERVICE/ACCOUNT (npm install @napi-rs/keyring).",
+      "--from other takes it out of any JSON FILE that holds an access token under one of its usual names.",
       "",
       "With --mode borrow its owner goes on refreshing it, and what its file holds is served: its refresh token is not even",
       "kept here. With --mode co-own both refresh it: here under the owner's own locks and ahead of it, and each new token is",
@@ -164,6 +198,10 @@ export const importGrant = Command.make(
     {
       command: "tokenkeep import --from codex --mode co-own --name chatgpt",
       description: "Kept fresh for Codex too",
+    },
+    {
+      command: "tokenkeep import tokens.json --from other --client-id abc --token-endpoint URL --name work",
+      description: "Of a program that is not among them",
     },
     {
       command: "tokenkeep import --from codex-mcp --entry linear --name linear",
