@@ -6,7 +6,10 @@ export type FetchEvent =
    * either, so nothing is refreshed; a person has to sign in with more. `scope` is what the server asks for.
    */
   | { readonly type: "InsufficientScope"; readonly url: string; readonly scope: string | undefined }
-  /** The token was refused, and the request's body can be read only once: another token is had, and the 401 stands. */
+  /**
+   * The token was refused, or the server wants its nonce in the proof (RFC 9449 §9), and the request's body can be read only
+   * once: the next request has what it takes, and this 401 stands.
+   */
   | { readonly type: "NotReplayed"; readonly url: string }
 
 /** Origin and path: a query may hold a secret. */

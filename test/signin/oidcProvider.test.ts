@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import { withToken } from "../../src/client/fetch.ts"
+import * as TokenSource from "../../src/client/TokenSource.ts"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import * as ClientKey from "../../src/signin/clientKey.ts"
 import { browser, clientKey, type Landed, listen, redirectUri } from "./oidcProvider.ts"
@@ -236,18 +237,7 @@ describe("DPoP", () => {
       assert.deepStrictEqual(nonces, [false, true])
 
       const handle = keeper.credential("panva")
-      const fetch = withToken(
-        {
-          token: () =>
-            Effect.runPromise(handle.access()).then(({ dpopKey, token }) => ({
-              token: Redacted.value(token),
-              resource: undefined,
-              dpopKey,
-            })),
-          refused: (token) => Effect.runPromise(handle.refused(token)).then(({ token }) => Redacted.value(token)),
-        },
-        globalThis.fetch,
-      )
+      const fetch = withToken(TokenSource.make(handle, Effect.runPromise), globalThis.fetch)
       const me = () => Effect.promise(() => fetch(`${issuer}/me`).then((response) => response.status))
       assert.strictEqual(yield* me(), 200)
       const { token } = yield* handle.access()

@@ -6,14 +6,15 @@
  * | 401 | a person has to sign in, or the local key is missing |
  * | 403 | a foreign `Host` or `Origin`, or a token that is not for this upstream |
  * | 404 | no upstream has this path |
- * | 501 | a token that is bound to a key, or an upgrade with a body |
+ * | 501 | an upgrade with a body |
  * | 502 | the upstream did not answer |
  * | 503 | no token just now, or the request has to be sent again; `Retry-After` says when |
  */
 import { fingerprint } from "../../lifecycle/fingerprint.ts"
 import * as Errors from "../../keeper/errors.ts"
 import { StoreUnavailable } from "../../store/CredentialStore.ts"
-import { ForeignResource, KeyBoundToken } from "../destination.ts"
+import type { Refusal as TokenRefusal } from "../authorization.ts"
+import { ForeignResource } from "../destination.ts"
 import type { Refusal } from "./guard.ts"
 
 export interface ProxyAnswer {
@@ -74,14 +75,19 @@ export const noRoute = (paths: ReadonlyArray<string>): ProxyAnswer =>
     message: `tokenkeep proxy: nothing is served here, but below ${paths.join(", ")}`,
   })
 
-/** The refused token is replaced, but this request's body has gone by. */
-export const sendAgain = (limitBytes: number): ProxyAnswer =>
+const cured: Readonly<Record<TokenRefusal, string>> = {
+  token: "the upstream refused the token. Another one is at hand now",
+  nonce: "the upstream wants a nonce of its own in the token's proof (DPoP). It is known now",
+}
+
+/** What was refused is cured, but this request's body has gone by. */
+export const sendAgain = (refusal: TokenRefusal, limitBytes: number): ProxyAnswer =>
   answer(
     503,
     {
       error: "send_again",
       message:
-        "tokenkeep proxy: the upstream refused the token. Another one is at hand now, but this request's body " +
+        `tokenkeep proxy: ${cured[refusal]}, but this request's body ` +
         `is longer than ${limitBytes} bytes or had not ended, so it was not kept. Send the request again.`,
     },
     later(1),
@@ -124,9 +130,6 @@ export const untold = (error: unknown, now: number): ProxyAnswer => {
   if (error instanceof ForeignResource) {
     const message = `tokenkeep proxy: ${error.message}. If that is meant: --allow-other-resource`
     return answer(403, { error: "other_resource", message })
-  }
-  if (error instanceof KeyBoundToken) {
-    return answer(501, { error: "key_bound", message: `tokenkeep proxy: ${error.message}` })
   }
   // Nobody knows what a defect quotes, so it is known by what its text hashes to, here and in a report.
   return answer(500, { error: "defect", message: `tokenkeep proxy: a defect (${fingerprint(String(error))})` })

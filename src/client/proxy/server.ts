@@ -17,7 +17,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { proxyFor } from "../../exchange/proxy.ts"
 import { Keeper } from "../../keeper/Keeper.ts"
-import type { TokenSource } from "../fetch.ts"
+import * as TokenSource from "../TokenSource.ts"
 import * as Answers from "./answers.ts"
 import { forward, say as sayTo, type Upgrade, type Way } from "./forward.ts"
 import * as Guard from "./guard.ts"
@@ -86,18 +86,11 @@ export const listen = Effect.fnUntraced(function* (
   let underWay = 0
   let onIdle = () => {}
 
-  const sourceOf = (name: string): TokenSource => {
-    const handle = keeper.credential(name)
-    return {
-      token: async () => {
-        const { dpopKey, resource, token } = await run(handle.access({ caller }))
-        return { token: Redacted.value(token), resource, dpopKey }
-      },
-      refused: async (token) => Redacted.value((await run(handle.refused(token, { caller }))).token),
-    }
-  }
   const ways = new Map<Route.Route, Way>(
-    routes.map((route) => [route, { route, source: sourceOf(route.name), agent: agentFor(route) }]),
+    routes.map((route) => [
+      route,
+      { route, source: TokenSource.make(keeper.credential(route.name), run, { caller }), agent: agentFor(route) },
+    ]),
   )
 
   const decline = (response: Http.ServerResponse, answer: Answers.ProxyAnswer): void => {
