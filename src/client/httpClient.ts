@@ -57,13 +57,15 @@ const attempt = <E, R>(
       to.origin === url.origin && unsafe(to) === undefined && foreign(to, resource) === undefined
     /** With what the last request went. */
     let last: Authorization | undefined
-    const authorize = async (to: URL, method: string) =>
-      (last = last !== undefined && isOurs(to) ? await authorizationFor(granted, to, method) : undefined)
     const guarded =
       (fetch: Fetch): Fetch =>
       async (input, init) => {
+        const authorize = async (to: URL, method: string) =>
+          last !== undefined && isOurs(to) ? authorizationFor(granted, to, method) : undefined
         const rules = { authorize, isReplayable: replayable(input, init), resource }
-        return (await follow(fetch, input, init, rules)).response
+        const { authorization, response } = await follow(fetch, input, init, rules)
+        last = authorization
+        return response
       }
     // Evaluated by the client, where the context of its layer holds, and again by one that retries: a proof is for one request.
     const prepared = Effect.gen(function* () {
