@@ -8,8 +8,9 @@
  * **Details**
  *
  * - On `FetchHttpClient` redirects are followed as the client would, one by one, and the token stays with its resource.
- *   Another client that follows redirects by itself sends the headers on: there `HttpClient.followRedirects` belongs around
- *   `withToken`, and each hop is judged.
+ * - `HttpClient.followRedirects` belongs around `withToken`, where each hop is judged. Below it the token would go along
+ *   within its origin before anybody here could say no: what comes back from outside the resource fails with
+ *   `ForeignResource`, so that nobody builds on it.
  * - `HttpClient` is unstable in Effect 4, and so is this module.
  */
 import * as Context from "effect/Context"
@@ -21,7 +22,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type { TokenError } from "../keeper/errors.ts"
 import type { Handle } from "../keeper/Keeper.ts"
 import { type Authorization, authorizationFor, type Refusal } from "./authorization.ts"
-import { type ForeignResource, foreign, unsafe } from "./destination.ts"
+import { ForeignResource, foreign, unsafe } from "./destination.ts"
 import { replayable } from "./fetch.ts"
 import { type FetchEvent, insufficientScope, placeOf } from "./FetchEvent.ts"
 import { follow } from "./redirect.ts"
@@ -50,7 +51,7 @@ const attempt = <E, R>(
   request: HttpClientRequest.HttpClientRequest,
   url: URL,
   granted: Granted,
-): Effect.Effect<Attempt, E, R> =>
+): Effect.Effect<Attempt, E | ForeignResource, R> =>
   Effect.gen(function* () {
     const { resource } = granted
     const isOurs = (to: URL) =>
@@ -81,8 +82,13 @@ const attempt = <E, R>(
     const { headers, status } = response
     const authorization = last as Authorization | undefined
     if (authorization !== undefined) yield* Effect.promise(() => authorization.keep(headers["dpop-nonce"] ?? null))
-    const isAnswerOfOurs = isOurs(URL.parse(response.request.url) ?? url)
-    const refusal = isAnswerOfOurs ? authorization?.refusal(status, headers["www-authenticate"] ?? null) : undefined
+    const at = URL.parse(response.request.url) ?? url
+    if (at.origin === url.origin && foreign(at, resource) !== undefined) {
+      const message = `a redirect to ${placeOf(at)} was followed with the token for ${resource}: put followRedirects around withToken`
+      return yield* Effect.fail(new ForeignResource(message))
+    }
+    const challenge = headers["www-authenticate"] ?? null
+    const refusal = at.origin === url.origin ? authorization?.refusal(status, challenge) : undefined
     return { response, refusal }
   })
 
