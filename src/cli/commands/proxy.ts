@@ -75,6 +75,12 @@ const check = Effect.fnUntraced(function* ({ allowsForeign, name, upstream }: Ro
   const elsewhere = allowsForeign ? undefined : foreign(upstream, credential.resource)
   if (elsewhere !== undefined)
     return yield* usage(`${name}: ${elsewhere.message}. If that is meant: --allow-other-resource`)
+  const { environmentProblem } = yield* Effect.promise(() => import("../../client/proxy/upstreamAgent.ts"))
+  const unreachable = environmentProblem(upstream, process.env)
+  if (unreachable !== undefined)
+    return yield* usage(
+      `${upstream.host}: ${unreachable}. Next: HTTPS_PROXY=http://HOST:PORT, or NO_PROXY=${upstream.hostname}`,
+    )
   // A dead one may be signed in again while the proxy runs.
   if (advice !== undefined)
     yield* advise(`${name}: requests will be answered with 401 once its token ends. Next: ${advice}`)

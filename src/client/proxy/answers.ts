@@ -11,6 +11,7 @@
  * | 503 | no token just now, or the request has to be sent again; `Retry-After` says when |
  */
 import { fingerprint } from "../../lifecycle/fingerprint.ts"
+import * as Failure from "../../exchange/failure.ts"
 import * as Errors from "../../keeper/errors.ts"
 import { StoreUnavailable } from "../../store/CredentialStore.ts"
 import type { Refusal as TokenRefusal } from "../authorization.ts"
@@ -98,13 +99,19 @@ export const badUpgrade = answer(501, {
   message: "tokenkeep proxy: a request that upgrades its connection has no body here. Send it without Upgrade.",
 })
 
-/** `isOver`: nothing was sent twice, and nobody knows whether the upstream has acted. */
-export const noUpstream = (origin: string, code: string): ProxyAnswer =>
-  answer(
-    502,
-    { error: "upstream_unreachable", message: `tokenkeep proxy: ${origin} did not answer (${code})`, code },
-    later(1),
-  )
+/** As OpenSSL words it: nobody whom this process trusts vouches for the certificate. */
+const isUntrusted = (code: string | undefined): boolean =>
+  code !== undefined && /SELF_SIGNED|^UNABLE_TO_|CERT_UNTRUSTED/.test(code)
+
+/** Nothing was sent twice, and nobody knows whether the upstream has acted. */
+export const noUpstream = (host: string, error: unknown): ProxyAnswer => {
+  const code = Failure.codeOf(error)
+  const advice = isUntrusted(code)
+    ? ". If that is meant, start the proxy with NODE_EXTRA_CA_CERTS=FILE, the authority's certificate as PEM"
+    : ""
+  const message = `tokenkeep proxy: ${Failure.explain(error, host)}${advice}`
+  return answer(502, { error: "upstream_unreachable", message, code: code ?? "unknown" }, later(1))
+}
 
 /** What the Keeper said instead of a token. */
 export const untold = (error: unknown, now: number): ProxyAnswer => {

@@ -156,7 +156,7 @@ export const forward = async (exchange: Exchange): Promise<void> => {
       const wasIdle = outgoing.reusedSocket && error.code === "ECONNRESET"
       if (wasIdle && kept !== undefined && repeatable.has(request.method))
         return void send(granted, cures, kept).catch(fail)
-      say(Answers.noUpstream(url.origin, error.code ?? "unknown"))
+      say(Answers.noUpstream(url.host, error))
     })
     if (body !== undefined) outgoing.end(body)
     else if (!Replay.hasBody(request)) outgoing.end()
