@@ -12,13 +12,14 @@
  *
  * **Gotchas**
  *
- * - A call that has no token rejects with what the Keeper says: `SignInRequired`, `TemporarilyUnavailable`,
- *   `StoreUnavailable` or `CredentialNotFound`, unchanged by the SDK. No browser opens and nothing is deleted.
+ * - A call that has no token rejects with what the Keeper says: `SignInRequired` (also where nobody ever signed in),
+ *   `TemporarilyUnavailable` or `StoreUnavailable`, unchanged by the SDK. No browser opens and nothing is deleted.
  * - `fetch` and provider belong together, so a provider comes only in the transport options that hold its `fetch` too.
  *   The SDK hides which token was refused, and only a `fetch` sees it.
  * - Around the SDK's `withOAuth` middleware nothing helps: give it `fetch` as the inner one, or better leave it out.
  */
-import type { PromiseKeeper } from "../promise.ts"
+import { notSignedIn } from "../keeper/wording.ts"
+import type { PromiseCredential, PromiseKeeper } from "../promise.ts"
 import * as McpFetch from "./mcpFetch.ts"
 import * as Login from "./mcpLogin.ts"
 import * as Provider from "./mcpProvider.ts"
@@ -63,10 +64,26 @@ export interface McpAuth {
   readonly withLogin: (options: Provider.LoginOptions) => WithLogin
 }
 
+/** To an MCP client a name that holds nothing is a sign-in that is due, and it says how. */
+const orSignIn = (credential: PromiseCredential, server: URL): PromiseCredential => {
+  const due = <Arguments extends ReadonlyArray<unknown>, A>(ask: (...args: Arguments) => Promise<A>) => {
+    return async (...args: Arguments): Promise<A> => {
+      try {
+        return await ask(...args)
+      } catch (error) {
+        const isUnknown = (error as { readonly _tag?: unknown } | null)?._tag === "CredentialNotFound"
+        throw isUnknown ? notSignedIn(credential.name, server, Login.now()) : error
+      }
+    }
+  }
+  const { fetch, refused, token } = credential
+  return { ...credential, token: due(token), refused: due(refused), fetch: due(fetch) }
+}
+
 /** One MCP server with the credential that is for it. Reads nothing until it is used. */
 export const mcpAuth = (keeper: PromiseKeeper, options: McpOptions): McpAuth => {
   const server = new URL(options.server)
-  const credential = keeper.credential(options.credential)
+  const credential = orSignIn(keeper.credential(options.credential), server)
   const tokens = async (): Promise<Tokens> => {
     const token = await credential.token()
     const { generation, issuer, tokens: kept } = (await keeper.status(credential.name)).credential
