@@ -140,7 +140,12 @@ describe.each(lines)("tokenkeep/mcp under the MCP SDK %s", (line) => {
       for (const options of line === "1.x" ? faces : [...faces, auth.withAuthProvider]) {
         const error = await rejection(clientWith(line, resource.url, options))
         const advice = `tokenkeep login mcp --mcp ${resource.url}`
-        assert.deepInclude(error as object, { name: "SignInRequired", reason: "notSignedIn", credential: "mcp", advice })
+        assert.deepInclude(error as object, {
+          name: "SignInRequired",
+          reason: "notSignedIn",
+          credential: "mcp",
+          advice,
+        })
         assert.include(error.message, `Next: ${advice}`)
       }
       assert.lengthOf(as.server.presentations(), 0)
