@@ -1,4 +1,5 @@
 /** What a client wrapper has to say that its caller would not see in a response. No secret is in it. */
+import { parse } from "../signin/challenge.ts"
 
 export type FetchEvent =
   /**
@@ -17,7 +18,7 @@ export const placeOf = ({ origin, pathname }: URL): string => `${origin}${pathna
 
 /** The event of a 403's challenge, if it is this one. */
 export const insufficientScope = (status: number, challenge: string | null, url: URL): FetchEvent | undefined => {
-  if (status !== 403 || challenge === null || !/\berror="?insufficient_scope\b/.test(challenge)) return undefined
-  const [, quoted, bare] = /\bscope=(?:"([^"]*)"|([^\s,]+))/.exec(challenge) ?? []
-  return { type: "InsufficientScope", url: placeOf(url), scope: quoted ?? bare }
+  if (status !== 403 || challenge === null) return undefined
+  const said = parse(challenge).find(({ parameters }) => parameters.get("error") === "insufficient_scope")
+  return said && { type: "InsufficientScope", url: placeOf(url), scope: said.parameters.get("scope") }
 }

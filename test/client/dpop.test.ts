@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as undici from "undici"
@@ -16,10 +16,18 @@ import * as HttpClientToken from "../../src/client/httpClient.ts"
 import { limitBytes } from "../../src/client/proxy/Replay.ts"
 import * as Route from "../../src/client/proxy/Route.ts"
 import * as Proxy from "../../src/client/proxy/server.ts"
+import { mcpAuth } from "../../src/client/mcp.ts"
 import { interceptor } from "../../src/client/undici.ts"
+import * as HttpTokenEndpoint from "../../src/exchange/http.ts"
 import { Keeper } from "../../src/keeper/Keeper.ts"
+import * as Live from "../../src/keeper/live.ts"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
+import { openKeeper } from "../../src/promise.ts"
+import * as Sqlite from "../../src/store/sqlite.ts"
+import { temporaryFolder } from "../run.ts"
 import { signedIn } from "./boundServer.ts"
+import { clientWith, type Line } from "./mcp/clients.ts"
+import { handle } from "./mcp/server.ts"
 import { ask, type Handler } from "./world.ts"
 
 type Stage = Effect.Success<ReturnType<typeof signedIn>>
@@ -233,6 +241,39 @@ describe("a token bound to a key, elsewhere", () => {
       })
       assert.strictEqual(answer, "got hello")
       assert.deepStrictEqual(seen, ["nonce", "ok"])
+    }).pipe(Effect.scoped),
+  )
+
+  it.live.each<Line>(["1.x", "2.x"])("an MCP client of the SDK %s has it by its fetch", (line) =>
+    Effect.gen(function* () {
+      const { credential, nonce, refreshes, refuses, resource, seen } = yield* signedIn(
+        (request, response) => void handle(request, response),
+      )
+      const home = temporaryFolder("mcp-dpop")
+      const layer = Live.layer({ background: false }).pipe(
+        Layer.provide([Sqlite.layer({ home }), HttpTokenEndpoint.layer]),
+      )
+      yield* Effect.provide(
+        Keeper.use((keeper) => keeper.put(credential)),
+        layer,
+      )
+      Object.assign(nonce, { wanted: "n-1", told: "n-1", next: "n-1" })
+      yield* Effect.promise(async () => {
+        await using keeper = await openKeeper({ home, handleSignals: false, background: false })
+        const { fetch } = mcpAuth(keeper, { credential: "bound", server: resource })
+        const client = await clientWith(line, resource, { fetch })
+        await client.call()
+        refuses.add(fingerprint(await keeper.credential("bound").token()))
+        await Promise.all([client.call(), client.call(), client.call()])
+        await client.close()
+      })
+      assert.strictEqual(refreshes(), 1)
+      // The stream that the SDK asks for beside its calls is refused too, or not, as it comes.
+      assert.deepStrictEqual([...new Set(seen)].toSorted(), ["nonce", "ok", "refused"])
+      assert.lengthOf(
+        seen.filter((said) => said === "nonce"),
+        1,
+      )
     }).pipe(Effect.scoped),
   )
 })

@@ -27,7 +27,8 @@ const tool = (): McpServer => {
   return server
 }
 
-const handle = async (request: Http.IncomingMessage, response: Http.ServerResponse): Promise<void> => {
+/** One request, answered by the SDK's server. */
+export const handle = async (request: Http.IncomingMessage, response: Http.ServerResponse): Promise<void> => {
   const transport = new StreamableHTTPServerTransport({ enableJsonResponse: true })
   const server = tool()
   response.on("close", () => void server.close())
