@@ -66,6 +66,8 @@ export interface PromiseCredential {
   readonly refused: (token: string, options?: Pick<TokenOptions, "caller">) => Promise<string>
   /** `fetch` with the token, and one retry after a 401. Rejects with `ForeignResource` for a URL it is not meant for. */
   readonly fetch: typeof globalThis.fetch
+  /** The same over a `fetch` of one's own: of undici with a proxy, of a test, of a program that measures. */
+  readonly wrapFetch: (fetch: typeof globalThis.fetch) => typeof globalThis.fetch
   /** The same for undici: `new Agent().compose(credential.interceptor)`. */
   readonly interceptor: Dispatcher.DispatcherComposeInterceptor
 }
@@ -184,6 +186,7 @@ const promiseCredential = (
   const valueOf = ({ token }: Access) => Redacted.value(token)
   const source = TokenSource.make(handle, run)
   const onEvent = (event: FetchEvent) => tell({ ...event, credential: handle.name })
+  const wrapFetch = (fetch: typeof globalThis.fetch) => withToken(source, fetch, onEvent)
   return {
     name: handle.name,
     token: (options) => {
@@ -193,7 +196,8 @@ const promiseCredential = (
     peek: () => handle.peek(),
     refused: async (token, options) => valueOf(await run(handle.refused(token, options))),
     // @effect-diagnostics-next-line globalFetch:off -- what it wraps is the caller's own fetch
-    fetch: withToken(source, (input, init) => globalThis.fetch(input, init), onEvent),
+    fetch: wrapFetch((input, init) => globalThis.fetch(input, init)),
+    wrapFetch,
     interceptor: interceptor(source, onEvent),
   }
 }

@@ -35,7 +35,13 @@ export interface McpOptions {
   readonly credential: string
   /** The MCP server's URL, as the transport gets it. The token is sent there, and below it, and nowhere else. */
   readonly server: string | URL
+  /** How requests leave, in place of the platform's `fetch`: those to the MCP server, and those of the SDK's login. */
+  readonly fetch?: Fetch | undefined
 }
+
+const platformFetch: Fetch = (url, init) =>
+  // @effect-diagnostics-next-line globalFetch:off -- what it stands in for is the SDK's own fetch
+  globalThis.fetch(url, init)
 
 /** Transport options, to be passed whole. */
 export interface WithAuthProvider {
@@ -76,8 +82,8 @@ const orSignIn = (credential: PromiseCredential, server: URL): PromiseCredential
       }
     }
   }
-  const { fetch, refused, token } = credential
-  return { ...credential, token: due(token), refused: due(refused), fetch: due(fetch) }
+  const { refused, token, wrapFetch } = credential
+  return { ...credential, token: due(token), refused: due(refused), wrapFetch: (fetch) => due(wrapFetch(fetch)) }
 }
 
 /** One MCP server with the credential that is for it. Reads nothing until it is used. */
@@ -95,7 +101,11 @@ export const mcpAuth = (keeper: PromiseKeeper, options: McpOptions): McpAuth => 
       ...(issuer !== undefined && { issuer }),
     }
   }
-  const fetch = McpFetch.make({ credential, server, tokens })
+  const bare = options.fetch ?? platformFetch
+  // Whoever asks here never passes a `Request`.
+  const authorized = credential.wrapFetch(bare as typeof globalThis.fetch)
+  const parts = { credential, server, tokens, authorized, bare }
+  const fetch = McpFetch.make(parts)
   return {
     server,
     fetch,
@@ -111,7 +121,7 @@ export const mcpAuth = (keeper: PromiseKeeper, options: McpOptions): McpAuth => 
       const logins = Login.make()
       const { authProvider, hooks } = Provider.make({ keeper, credential, tokens, logins, options: login })
       return {
-        fetch: McpFetch.make({ credential, server, tokens, login: hooks }),
+        fetch: McpFetch.make({ ...parts, login: hooks }),
         authProvider,
         callback: logins.callback,
       }

@@ -195,7 +195,7 @@ export class Vault {
     process: Sim.Process,
     fetch: typeof globalThis.fetch,
     options: Live.KeeperOptions = {},
-  ): Omit<PromiseCredential, "interceptor"> {
+  ): Omit<PromiseCredential, "interceptor" | "wrapFetch"> {
     const { sim } = this.#stage
     const services = Context.make(CredentialStore, this.#store(process)).pipe(
       Context.add(TokenEndpoint, this.#endpoint(process)),

@@ -152,6 +152,25 @@ describe.each(lines)("tokenkeep/mcp under the MCP SDK %s", (line) => {
     }, false).pipe(Effect.scoped),
   )
 
+  it.live("sends its requests by the fetch that it is given, with the token and without", () =>
+    inWorld(async ({ as, grant, keeper, resource }) => {
+      const sent: Array<string> = []
+      const own = async (url: string | URL, init?: RequestInit) => {
+        const isWithToken = new Headers(init?.headers).has("authorization")
+        sent.push(`${new URL(url).pathname}${isWithToken ? " with a token" : ""}`)
+        return fetch(url, init)
+      }
+      const auth = mcpAuth(keeper, { credential: "mcp", server: resource.url, fetch: own })
+      const client = await clientWith(line, resource.url, auth.withLogin({ redirectUrl, open: () => {} }))
+      await client.call()
+      await client.close()
+      assert.deepStrictEqual([...new Set(sent)], ["/mcp with a token"])
+      as.server.revokeGrant(grant.number)
+      await rejection(clientWith(line, resource.url, auth.withLogin({ redirectUrl, open: () => {} })))
+      assert.include(sent, "/.well-known/oauth-protected-resource/mcp")
+    }).pipe(Effect.scoped),
+  )
+
   it.live("does not believe an invalidation, and takes no tokens without a login", () =>
     inWorld(async (stage) => {
       const { keeper } = stage
