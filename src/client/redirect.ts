@@ -68,9 +68,10 @@ export const follow = async (
   }
   let authorization = await authorize(url, current.method!)
   const first = withToken(current, authorization)
-  const follows = (init?.redirect ?? given?.redirect ?? "follow") === "follow"
-  let response = await fetch(input, follows ? { ...first, redirect: "manual" } : first)
-  for (let hops = 0; follows && isRedirect(response.status); hops++) {
+  const redirect = init?.redirect ?? given?.redirect ?? "follow"
+  if (redirect !== "follow") return { response: await fetch(input, first), authorization }
+  let response = await fetch(input, { ...first, redirect: "manual" })
+  for (let hops = 0; isRedirect(response.status); hops++) {
     const location = response.headers.get("location")
     const to = location === null ? null : URL.parse(location, url.href)
     if (to === null) break

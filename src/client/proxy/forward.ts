@@ -154,8 +154,7 @@ export const forward = async (exchange: Exchange): Promise<void> => {
       if (isAnswered) return
       const kept = replay?.now()
       const wasIdle = outgoing.reusedSocket && error.code === "ECONNRESET"
-      if (wasIdle && kept !== undefined && repeatable.has(request.method))
-        return void send(granted, cures, kept).catch(fail)
+      if (wasIdle && kept !== undefined && repeatable.has(request.method)) return repeat(granted, cures, kept)
       say(Answers.noUpstream(url.host, error))
     })
     if (body !== undefined) outgoing.end(body)
@@ -167,6 +166,9 @@ export const forward = async (exchange: Exchange): Promise<void> => {
     }
     replay ??= Replay.keep(request)
   }
+
+  const repeat = (granted: Granted, cures: ReadonlyArray<Refusal>, body: Buffer): void =>
+    void send(granted, cures, body).catch(fail)
 
   const again = async (
     another: Promise<Granted>,

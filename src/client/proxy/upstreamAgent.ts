@@ -85,10 +85,16 @@ class TunnellingAgent extends Https.Agent {
     }
     const host = String(to.host)
     const authority = `${host.includes(":") ? `[${host}]` : host}:${to.port}`
-    tunnel(this.#proxy, authority).then((socket) => {
-      // With a socket it makes no connection of its own: it speaks TLS on this one.
-      finish(null, super.createConnection({ ...to, socket } as Https.RequestOptions) ?? undefined)
-    }, finish)
+    // With a socket it makes no connection of its own: it speaks TLS on this one.
+    const speak = (socket: Duplex) => super.createConnection({ ...to, socket } as Https.RequestOptions)
+    const connect = async (proxy: URL) => {
+      try {
+        finish(null, speak(await tunnel(proxy, authority)) ?? undefined)
+      } catch (error) {
+        finish(error as Error)
+      }
+    }
+    void connect(this.#proxy)
     return undefined
   }
 }
