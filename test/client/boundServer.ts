@@ -23,7 +23,7 @@ const claimsOf = (jwt: string): Readonly<Record<string, unknown>> =>
 
 const challenge = (error: string) => `DPoP error="${error}", algs="ES256"`
 
-export const boundServer = Effect.fnUntraced(function* (issuer: string, handler: Handler) {
+const boundServer = Effect.fnUntraced(function* (issuer: string, handler: Handler) {
   const seen: Array<Said> = []
   const strays: Array<string> = []
   const refuses = new Set<string>()
