@@ -28,6 +28,9 @@ const wantsNonce = (challenge: string | null): boolean =>
     ({ parameters, scheme }) => scheme === "dpop" && parameters.get("error") === "use_dpop_nonce",
   )
 
+/** RFC 9449 §8.1: `1*NQCHAR`. Anything else, two of them in one header too, is none. */
+const isNonce = (text: string): boolean => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text)
+
 const bearer = (token: string): Authorization => ({
   headers: { Authorization: `Bearer ${token}` },
   refusal: (status) => (status === 401 ? "token" : undefined),
@@ -54,7 +57,7 @@ const bound = async (
             headers: { Authorization: headers["authorization"]!, DPoP: headers["dpop"]! },
             refusal: (status, challenge) => (status === 401 ? (wantsNonce(challenge) ? "nonce" : "token") : undefined),
             keep: async (nonce) => {
-              answer(new Response(null, nonce === null ? {} : { headers: { "dpop-nonce": nonce } }))
+              answer(new Response(null, nonce !== null && isNonce(nonce) ? { headers: { "dpop-nonce": nonce } } : {}))
               await done
             },
           })
