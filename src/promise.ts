@@ -24,9 +24,10 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { Dispatcher } from "undici"
-import { type TokenSource, withToken } from "./client/fetch.ts"
+import { withToken } from "./client/fetch.ts"
 import type { FetchEvent } from "./client/FetchEvent.ts"
 import { beforeEnd } from "./client/processEnd.ts"
+import * as TokenSource from "./client/TokenSource.ts"
 import { interceptor } from "./client/undici.ts"
 import * as Http from "./exchange/http.ts"
 import * as ForeignOwners from "./interop/foreignOwners.ts"
@@ -39,7 +40,7 @@ import { currentHome } from "./store/home.ts"
 import * as ProfileFiles from "./store/profileFiles.ts"
 import * as Sqlite from "./store/sqlite.ts"
 
-export { ForeignResource, KeyBoundToken } from "./client/destination.ts"
+export { ForeignResource } from "./client/destination.ts"
 export { InvalidDocument } from "./interop/GrantDocument.ts"
 export { CredentialNotFound, SignInRequired, TemporarilyUnavailable } from "./keeper/errors.ts"
 export { StoreUnavailable } from "./store/CredentialStore.ts"
@@ -65,6 +66,8 @@ export interface PromiseCredential {
   readonly refused: (token: string, options?: Pick<TokenOptions, "caller">) => Promise<string>
   /** `fetch` with the token, and one retry after a 401. Rejects with `ForeignResource` for a URL it is not meant for. */
   readonly fetch: typeof globalThis.fetch
+  /** The same over a `fetch` of one's own: of undici with a proxy, of a test, of a program that measures. */
+  readonly wrapFetch: (fetch: typeof globalThis.fetch) => typeof globalThis.fetch
   /** The same for undici: `new Agent().compose(credential.interceptor)`. */
   readonly interceptor: Dispatcher.DispatcherComposeInterceptor
 }
@@ -181,16 +184,9 @@ const promiseCredential = (
   tell: (event: KeeperEvent) => void,
 ): PromiseCredential => {
   const valueOf = ({ token }: Access) => Redacted.value(token)
-  const refused = async (token: string, options?: Pick<TokenOptions, "caller">) =>
-    valueOf(await run(handle.refused(token, options)))
-  const source: TokenSource = {
-    token: async () => {
-      const access = await run(handle.access())
-      return { token: valueOf(access), resource: access.resource, dpopKey: access.dpopKey }
-    },
-    refused,
-  }
+  const source = TokenSource.make(handle, run)
   const onEvent = (event: FetchEvent) => tell({ ...event, credential: handle.name })
+  const wrapFetch = (fetch: typeof globalThis.fetch) => withToken(source, fetch, onEvent)
   return {
     name: handle.name,
     token: (options) => {
@@ -198,9 +194,10 @@ const promiseCredential = (
       return token === undefined ? run(handle.access(options)).then(valueOf) : Promise.resolve(token)
     },
     peek: () => handle.peek(),
-    refused,
+    refused: async (token, options) => valueOf(await run(handle.refused(token, options))),
     // @effect-diagnostics-next-line globalFetch:off -- what it wraps is the caller's own fetch
-    fetch: withToken(source, (input, init) => globalThis.fetch(input, init), onEvent),
+    fetch: wrapFetch((input, init) => globalThis.fetch(input, init)),
+    wrapFetch,
     interceptor: interceptor(source, onEvent),
   }
 }

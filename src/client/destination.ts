@@ -1,5 +1,4 @@
 /** Where a credential's token may go: encrypted or to this machine, and below its own resource (RFC 8707). Pure. */
-import type * as Redacted from "effect/Redacted"
 import { isLoopback } from "../exchange/endpointUrl.ts"
 
 /** The request would carry the token in clear text, or to another resource than the one it is for. */
@@ -26,14 +25,3 @@ export const foreign = (url: URL, resource: string | undefined): ForeignResource
   resource === undefined || within(url, resource)
     ? undefined
     : new ForeignResource(`the token is for ${resource}; it is not sent to ${url.origin}${url.pathname}`)
-
-/** The token works only with a proof of a key (RFC 9449), which is made by `fetch` and nowhere else. */
-export class KeyBoundToken extends TypeError {
-  override readonly name = "KeyBoundToken"
-}
-
-/** Why a token does not go as a bearer token, which its resource server would refuse, and rightly. */
-export const keyBound = (dpopKey: Redacted.Redacted | undefined): KeyBoundToken | undefined =>
-  dpopKey === undefined
-    ? undefined
-    : new KeyBoundToken("the token is bound to a key (DPoP) and needs a proof with each request: use credential.fetch")

@@ -6,62 +6,29 @@
  * - The token goes to the credential's own resource only (RFC 8707): same origin, and below its path, also after a
  *   redirect.
  * - A 401 names the token that was refused; a 403 never refreshes anything.
- * - A token that is bound to a key goes with a proof made for this one request (RFC 9449). A server that wants its nonce
- *   in it has not refused the token: the same one is sent again.
+ * - A server that wants its nonce in the proof of a bound token gets the same one again, once, and nothing is refreshed.
  * - A body that can be read only once is not sent twice: then the 401 is the answer, and an event says so.
  * - An abort cancels the request and never a refresh. Once the answer is there, nothing is held for it.
  */
-import type * as Redacted from "effect/Redacted"
-import { handleOf } from "../exchange/dpop.ts"
-import { parse } from "../signin/challenge.ts"
+import { type Authorization, authorizationFor, type Refusal } from "./authorization.ts"
 import { foreign, unsafe } from "./destination.ts"
 import { type FetchEvent, insufficientScope, placeOf } from "./FetchEvent.ts"
 import { follow } from "./redirect.ts"
+import type { Granted, TokenSource } from "./TokenSource.ts"
 
 type Fetch = typeof globalThis.fetch
 
-/** What the wrapper needs of a credential. `resource` is known once a token has been handed out. */
-export interface TokenSource {
-  readonly token: () => Promise<{
-    readonly token: string
-    readonly resource: string | undefined
-    readonly dpopKey?: Redacted.Redacted | undefined
-  }>
-  readonly refused: (token: string) => Promise<string>
+interface Attempt {
+  readonly response: Response
+  /** `undefined` also where a redirect led that takes no token: its 401 does not speak of ours. */
+  readonly refusal: Refusal | undefined
 }
 
-const replayable = (input: Parameters<Fetch>[0], init: RequestInit | undefined): boolean =>
+/** Whether the body of a request can be sent twice. */
+export const replayable = (input: Parameters<Fetch>[0], init: RequestInit | undefined): boolean =>
   init?.body instanceof ReadableStream || (init?.body == null && input instanceof Request && input.body !== null)
     ? false
     : !(typeof init?.body === "object" && init.body !== null && Symbol.asyncIterator in init.body)
-
-/** The two headers of RFC 9449 §7.1, and the answer's nonce noted for the next proof. */
-const withProof = async (
-  key: Redacted.Redacted,
-  token: string,
-  request: { readonly url: URL; readonly method: string },
-  send: (headers: Readonly<Record<"authorization" | "dpop", string>>) => Promise<Response>,
-): Promise<Response> => {
-  const oauth = await import("oauth4webapi")
-  const options = {
-    DPoP: await handleOf(key),
-    [oauth.allowInsecureRequests]: true,
-    [oauth.customFetch]: (_url: string, { headers }: { readonly headers: Record<string, string> }) =>
-      send({ authorization: headers["authorization"]!, dpop: headers["dpop"]! }),
-  } as const
-  try {
-    return await oauth.protectedResourceRequest(token, request.method, request.url, new Headers(), null, options)
-  } catch (error) {
-    if (error instanceof oauth.WWWAuthenticateChallengeError) return error.response
-    throw error
-  }
-}
-
-const wantsNonce = (response: Response): boolean =>
-  response.status === 401 &&
-  parse(response.headers.get("www-authenticate") ?? "").some(
-    ({ parameters, scheme }) => scheme === "dpop" && parameters.get("error") === "use_dpop_nonce",
-  )
 
 /** Rejects with the reason when the caller aborts. What it waited for goes on: a refresh belongs to no caller. */
 const unlessAborted = async <A>(promise: Promise<A>, signal: AbortSignal | null | undefined): Promise<A> => {
@@ -76,6 +43,11 @@ const unlessAborted = async <A>(promise: Promise<A>, signal: AbortSignal | null 
   return Promise.race([promise, aborted]).finally(stop)
 }
 
+const read = async (response: Response, authorization: Authorization | undefined): Promise<Attempt> => {
+  await authorization?.keep(response.headers.get("dpop-nonce"))
+  return { response, refusal: authorization?.refusal(response.status, response.headers.get("www-authenticate")) }
+}
+
 /** A `fetch` that adds the token of `source`. Takes and gives what `fetch` does, and may reject with its errors. */
 export const withToken = (
   source: TokenSource,
@@ -88,40 +60,37 @@ export const withToken = (
     const signal = init?.signal ?? given?.signal
     const wrong = unsafe(url)
     if (wrong !== undefined) throw wrong
-    const { dpopKey, resource, token } = await unlessAborted(source.token(), signal)
-    const elsewhere = foreign(url, resource)
+    const granted = await unlessAborted(source.token(), signal)
+    const elsewhere = foreign(url, granted.resource)
     if (elsewhere !== undefined) throw elsewhere
     const isReplayable = replayable(input, init)
-    const sendWith = (added: Readonly<Record<string, string>>) => {
-      const headers = new Headers(init?.headers ?? given?.headers)
-      for (const [name, value] of Object.entries(added)) headers.set(name, value)
-      return follow(fetch, input, { ...init, headers }, { isReplayable, resource })
+    const attempt = async (granted: Granted): Promise<Attempt> => {
+      const { resource } = granted
+      const authorize = (to: URL, method: string) => authorizationFor(granted, to, method)
+      const { authorization, response } = await follow(fetch, input, init, { authorize, isReplayable, resource })
+      return read(response, authorization)
     }
-    const send = async (token: string): Promise<Response> => {
-      if (dpopKey === undefined) return sendWith({ authorization: `Bearer ${token}` })
-      const request = { url, method: init?.method ?? given?.method ?? "GET" }
-      const response = await withProof(dpopKey, token, request, sendWith)
-      if (!wantsNonce(response) || !isReplayable) return response
+    const send = async (granted: Granted): Promise<Attempt> => {
+      const first = await attempt(granted)
+      if (first.refusal !== "nonce" || !isReplayable) return first
+      await first.response.body?.cancel()
+      return attempt(granted)
+    }
+    const answer = async (): Promise<Response> => {
+      const { refusal, response } = await send(granted)
+      if (refusal === undefined) return response
+      const refused = refusal === "token" ? source.refused(granted.token).catch(() => undefined) : undefined
+      if (!isReplayable) onEvent({ type: "NotReplayed", url: placeOf(url) })
+      if (!isReplayable || refused === undefined) return response
+      const another = await unlessAborted(refused, signal)
+      // No other token to be had: the resource server's own 401 says more than any error of ours.
+      if (another === undefined || another.token === granted.token) return response
       await response.body?.cancel()
-      return withProof(dpopKey, token, request, sendWith)
+      return (await send(another)).response
     }
-    const response = await send(token)
+    const response = await answer()
     const event = insufficientScope(response.status, response.headers.get("www-authenticate"), url)
     if (event !== undefined) onEvent(event)
-    // Wherever a redirect led that takes no token, its 401 does not speak of ours.
-    const answered = URL.parse(response.url) ?? url
-    const wentWithout = dpopKey !== undefined && response.redirected
-    if (response.status !== 401 || wentWithout || answered.origin !== url.origin || foreign(answered, resource))
-      return response
-    const refused = source.refused(token).catch(() => undefined)
-    if (!isReplayable) {
-      onEvent({ type: "NotReplayed", url: placeOf(url) })
-      return response
-    }
-    const another = await unlessAborted(refused, signal)
-    // No other token to be had: the resource server's own 401 says more than any error of ours.
-    if (another === undefined || another === token) return response
-    await response.body?.cancel()
-    return send(another)
+    return response
   }
 }

@@ -12,13 +12,14 @@
  *
  * **Gotchas**
  *
- * - A call that has no token rejects with what the Keeper says: `SignInRequired`, `TemporarilyUnavailable`,
- *   `StoreUnavailable` or `CredentialNotFound`, unchanged by the SDK. No browser opens and nothing is deleted.
+ * - A call that has no token rejects with what the Keeper says: `SignInRequired` (also where nobody ever signed in),
+ *   `TemporarilyUnavailable` or `StoreUnavailable`, unchanged by the SDK. No browser opens and nothing is deleted.
  * - `fetch` and provider belong together, so a provider comes only in the transport options that hold its `fetch` too.
  *   The SDK hides which token was refused, and only a `fetch` sees it.
  * - Around the SDK's `withOAuth` middleware nothing helps: give it `fetch` as the inner one, or better leave it out.
  */
-import type { PromiseKeeper } from "../promise.ts"
+import { notSignedIn } from "../keeper/wording.ts"
+import type { PromiseCredential, PromiseKeeper } from "../promise.ts"
 import * as McpFetch from "./mcpFetch.ts"
 import * as Login from "./mcpLogin.ts"
 import * as Provider from "./mcpProvider.ts"
@@ -34,7 +35,13 @@ export interface McpOptions {
   readonly credential: string
   /** The MCP server's URL, as the transport gets it. The token is sent there, and below it, and nowhere else. */
   readonly server: string | URL
+  /** How requests leave, in place of the platform's `fetch`: those to the MCP server, and those of the SDK's login. */
+  readonly fetch?: Fetch | undefined
 }
+
+const platformFetch: Fetch = (url, init) =>
+  // @effect-diagnostics-next-line globalFetch:off -- what it stands in for is the SDK's own fetch
+  globalThis.fetch(url, init)
 
 /** Transport options, to be passed whole. */
 export interface WithAuthProvider {
@@ -63,10 +70,26 @@ export interface McpAuth {
   readonly withLogin: (options: Provider.LoginOptions) => WithLogin
 }
 
+/** To an MCP client a name that holds nothing is a sign-in that is due, and it says how. */
+const orSignIn = (credential: PromiseCredential, server: URL): PromiseCredential => {
+  const due = <Arguments extends ReadonlyArray<unknown>, A>(ask: (...args: Arguments) => Promise<A>) => {
+    return async (...args: Arguments): Promise<A> => {
+      try {
+        return await ask(...args)
+      } catch (error) {
+        const isUnknown = (error as { readonly _tag?: unknown } | null)?._tag === "CredentialNotFound"
+        throw isUnknown ? notSignedIn(credential.name, server, Login.now()) : error
+      }
+    }
+  }
+  const { refused, token, wrapFetch } = credential
+  return { ...credential, token: due(token), refused: due(refused), wrapFetch: (fetch) => due(wrapFetch(fetch)) }
+}
+
 /** One MCP server with the credential that is for it. Reads nothing until it is used. */
 export const mcpAuth = (keeper: PromiseKeeper, options: McpOptions): McpAuth => {
   const server = new URL(options.server)
-  const credential = keeper.credential(options.credential)
+  const credential = orSignIn(keeper.credential(options.credential), server)
   const tokens = async (): Promise<Tokens> => {
     const token = await credential.token()
     const { generation, issuer, tokens: kept } = (await keeper.status(credential.name)).credential
@@ -78,7 +101,11 @@ export const mcpAuth = (keeper: PromiseKeeper, options: McpOptions): McpAuth => 
       ...(issuer !== undefined && { issuer }),
     }
   }
-  const fetch = McpFetch.make({ credential, server, tokens })
+  const bare = options.fetch ?? platformFetch
+  // Whoever asks here never passes a `Request`.
+  const authorized = credential.wrapFetch(bare as typeof globalThis.fetch)
+  const parts = { credential, server, tokens, authorized, bare }
+  const fetch = McpFetch.make(parts)
   return {
     server,
     fetch,
@@ -94,7 +121,7 @@ export const mcpAuth = (keeper: PromiseKeeper, options: McpOptions): McpAuth => 
       const logins = Login.make()
       const { authProvider, hooks } = Provider.make({ keeper, credential, tokens, logins, options: login })
       return {
-        fetch: McpFetch.make({ credential, server, tokens, login: hooks }),
+        fetch: McpFetch.make({ ...parts, login: hooks }),
         authProvider,
         callback: logins.callback,
       }

@@ -16,6 +16,10 @@ import type { Fetch, Tokens } from "./mcpShapes.ts"
 export interface Parts {
   readonly credential: PromiseCredential
   readonly server: URL
+  /** To the MCP server, with the token. */
+  readonly authorized: Fetch
+  /** To everybody else. */
+  readonly bare: Fetch
   /** What the SDK gets to see of the tokens. Rejects as `credential.token` does. */
   readonly tokens: () => Promise<Tokens>
   /** Of the SDK's login, where there is one: then a 401 that only a person can mend goes to the SDK. */
@@ -30,10 +34,6 @@ export interface Parts {
     | undefined
 }
 
-const bare: Fetch = (url, init) =>
-  // @effect-diagnostics-next-line globalFetch:off -- what it stands in for is the SDK's own fetch
-  globalThis.fetch(url, init)
-
 const isBelow = (url: URL, server: URL): boolean => {
   const folder = server.pathname.endsWith("/") ? server.pathname : `${server.pathname}/`
   return url.origin === server.origin && `${url.pathname}/`.startsWith(folder)
@@ -46,11 +46,11 @@ const isForServer = (url: URL, form: URLSearchParams, { login, server }: Parts):
   !form.has("grant_type") &&
   login?.isEndpoint(url) !== true
 
-const authorized = async ({ credential, login }: Parts, url: string | URL, init: RequestInit | undefined) => {
+const ask = async ({ authorized, bare, credential, login }: Parts, url: URL, init: RequestInit | undefined) => {
   const isForLogin = (error: unknown) => login !== undefined && needsPerson(error)
   let response: Response
   try {
-    response = await credential.fetch(url, init)
+    response = await authorized(url, init)
   } catch (error) {
     // Without a token the server says what the SDK's login starts from (RFC 9728 §5.1).
     if (isForLogin(error)) return bare(url, init)
@@ -67,9 +67,9 @@ const authorized = async ({ credential, login }: Parts, url: string | URL, init:
   return response
 }
 
-const redeemed = async (url: URL, init: RequestInit | undefined, failed: () => void): Promise<Response> => {
+const redeemed = async (sent: Promise<Response>, failed: () => void): Promise<Response> => {
   try {
-    const response = await bare(url, init)
+    const response = await sent
     if (!response.ok) failed()
     return response
   } catch (error) {
@@ -79,14 +79,14 @@ const redeemed = async (url: URL, init: RequestInit | undefined, failed: () => v
 }
 
 export const make = (parts: Parts): Fetch => {
-  const { credential, login, tokens } = parts
+  const { bare, credential, login, tokens } = parts
   return async (input, init) => {
     const url = new URL(input)
     const form = formOf(init)
     if (isOwnRefresh(form)) return answerRefresh(form, credential, tokens)
-    if (isForServer(url, form, parts)) return authorized(parts, url, init)
+    if (isForServer(url, form, parts)) return ask(parts, url, init)
     if (login === undefined) return bare(url, init)
-    if (form.get("grant_type") === "authorization_code") return redeemed(url, init, login.failed)
+    if (form.get("grant_type") === "authorization_code") return redeemed(bare(url, init), login.failed)
     return login.register(url, () => bare(url, init)) ?? bare(url, init)
   }
 }

@@ -11,6 +11,8 @@
 import * as Redacted from "effect/Redacted"
 import { isLoopback } from "../exchange/endpointUrl.ts"
 import type { PromiseCredential, PromiseKeeper } from "../promise.ts"
+import { builtIn } from "../provider/builtIn.ts"
+import * as ProviderProfile from "../provider/ProviderProfile.ts"
 import type { Logins } from "./mcpLogin.ts"
 import * as Login from "./mcpLogin.ts"
 import { isHandle, needsPerson } from "./mcpRefresh.ts"
@@ -75,6 +77,13 @@ const documentOf = (tokens: Tokens, client: ClientInformation, found: DiscoveryS
       }),
     },
   }
+}
+
+/** Whether the authorization server takes the parameter `resource` (RFC 8707): not all do, and then the login would fail. */
+const takesResource = (found: DiscoveryState | undefined): boolean => {
+  const metadata = found?.authorizationServerMetadata
+  const server = { issuer: metadata?.issuer ?? found?.authorizationServerUrl, tokenEndpoint: metadata?.token_endpoint }
+  return ProviderProfile.choose(builtIn, server).sendResource
 }
 
 /** A registration is asked for once, and its answer is for all who ask. */
@@ -184,6 +193,10 @@ export const make = ({ credential, keeper, logins, options, tokens }: Parts) => 
     saveDiscoveryState: logins.noteDiscovery,
     // The SDK would prefer what it once found to what the server says now.
     discoveryState: () => (logins.isOpen() ? logins.discovered() : undefined),
+    // Where it is absent the SDKs send what the server's metadata says, word for word. They look after the discovery.
+    get validateResourceURL() {
+      return (takesResource(logins.discovered()) ? undefined : async () => undefined) as () => Promise<undefined>
+    },
   }
 
   const isEndpoint = (url: URL): boolean => {

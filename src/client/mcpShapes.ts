@@ -78,4 +78,5 @@ export interface OAuthClientProvider {
   invalidateCredentials(scope: "all" | "client" | "tokens" | "verifier" | "discovery"): void
   saveDiscoveryState(state: DiscoveryState): void
   discoveryState(): DiscoveryState | undefined
+  validateResourceURL?(): Promise<undefined>
 }

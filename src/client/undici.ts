@@ -10,9 +10,10 @@
  * like any request.
  */
 import type { Dispatcher } from "undici"
-import { foreign, keyBound, unsafe } from "./destination.ts"
-import type { TokenSource } from "./fetch.ts"
+import { type Authorization, authorizationFor, type Refusal } from "./authorization.ts"
+import { foreign, unsafe } from "./destination.ts"
 import { type FetchEvent, insufficientScope, placeOf } from "./FetchEvent.ts"
+import type { Granted, TokenSource } from "./TokenSource.ts"
 
 type Handler = Dispatcher.DispatchHandler
 
@@ -26,43 +27,51 @@ const urlOf = ({ origin, path, query }: Dispatcher.DispatchOptions): URL => {
 }
 
 /** Headers in each of undici's forms, without a token of somebody else, and with this one. */
-const headersWith = (headers: Dispatcher.DispatchOptions["headers"], token: string): Array<string> => {
+const headersWith = (
+  headers: Dispatcher.DispatchOptions["headers"],
+  authorization: Authorization["headers"],
+): Array<string> => {
   const flat: Array<string> = []
   const add = (name: string, value: unknown) => {
-    if (name.toLowerCase() === "authorization" || value === undefined) return
+    if (/^(?:authorization|dpop)$/i.test(name) || value === undefined) return
     for (const one of Array.isArray(value) ? value : [value]) flat.push(name, String(one))
   }
   if (Array.isArray(headers)) for (let i = 0; i + 1 < headers.length; i += 2) add(headers[i]!, headers[i + 1])
   else if (headers != null && Symbol.iterator in headers)
     for (const [name, value] of headers as Iterable<[string, unknown]>) add(name, value)
   else for (const [name, value] of Object.entries(headers ?? {})) add(name, value)
-  flat.push("authorization", `Bearer ${token}`)
-  return flat
+  return flat.concat(...Object.entries(authorization))
 }
 
-/** Passes everything on but one answer with 401, which it hands to `onRefused`. */
-const watching = (
-  handler: Handler,
-  onStart: (status: number, challenge: string | null) => "pass" | "swallow",
-  onSwallowed: () => void,
-): Handler => {
-  let isSwallowed = false
+const textOf = (header: string | ReadonlyArray<string> | undefined): string | null =>
+  header === undefined ? null : typeof header === "string" ? header : header.join(", ")
+
+interface Head {
+  readonly status: number
+  readonly challenge: string | null
+  readonly nonce: string | null
+}
+
+/** Passes everything on but an answer for which `onStart` has something else to do, which is done at its end. */
+const watching = (handler: Handler, onStart: (head: Head) => (() => void) | undefined): Handler => {
+  let instead: (() => void) | undefined
   const passing =
-    <Name extends "onResponseData" | "onResponseEnd" | "onResponseError">(name: Name, end?: () => void) =>
-    (...args: Array<never>) =>
-      isSwallowed ? end?.() : (handler[name] as ((...args: Array<never>) => void) | undefined)?.apply(handler, args)
+    <Name extends "onResponseData" | "onResponseEnd" | "onResponseError">(name: Name, isEnd: boolean) =>
+    (...args: Array<never>) => {
+      if (instead === undefined) (handler[name] as ((...args: Array<never>) => void) | undefined)?.apply(handler, args)
+      else if (isEnd) instead()
+    }
   return {
     onRequestStart: (controller, context) => handler.onRequestStart?.(controller, context),
     onRequestUpgrade: (...args) => handler.onRequestUpgrade?.(...args),
     onResponseStart: (controller, status, headers, message) => {
-      const challenge = headers["www-authenticate"]
-      const said = Array.isArray(challenge) ? challenge.join(", ") : challenge
-      isSwallowed = onStart(status, said ?? null) === "swallow"
-      if (!isSwallowed) handler.onResponseStart?.(controller, status, headers, message)
+      const challenge = textOf(headers["www-authenticate"])
+      instead = onStart({ status, challenge, nonce: textOf(headers["dpop-nonce"]) })
+      if (instead === undefined) handler.onResponseStart?.(controller, status, headers, message)
     },
-    onResponseData: passing("onResponseData"),
-    onResponseEnd: passing("onResponseEnd", onSwallowed),
-    onResponseError: passing("onResponseError", onSwallowed),
+    onResponseData: passing("onResponseData", false),
+    onResponseEnd: passing("onResponseEnd", true),
+    onResponseError: passing("onResponseError", true),
     onBodySent: (chunk) => handler.onBodySent?.(chunk),
     onRequestSent: () => handler.onRequestSent?.(),
   }
@@ -74,28 +83,41 @@ export const interceptor =
   (options, handler) => {
     const url = urlOf(options)
     const fail = (error: unknown) => handler.onResponseError?.(undefined as never, error as Error)
-    const send = (token: string, handler: Handler) =>
-      void dispatch({ ...options, headers: headersWith(options.headers, token) }, handler)
-    const again = (refused: string, answer: () => void) =>
-      source.refused(refused).then((another) => send(another, handler), answer)
+    const isReplayable = replayable(options.body)
+    /** `cures`: what a 401 may be about so that there is another attempt. */
+    const attempt = async (granted: Granted, cures: ReadonlyArray<Refusal>): Promise<void> => {
+      const authorization = await authorizationFor(granted, url, options.method)
+      const again = async (refusal: Refusal, kept: Promise<void>) => {
+        await kept
+        if (refusal === "nonce")
+          return attempt(
+            granted,
+            cures.filter((cure) => cure !== "nonce"),
+          )
+        const another = await source.refused(granted.token).catch(() => undefined)
+        // Without another token the same one shows the caller the server's own 401.
+        return attempt(another ?? granted, another === undefined ? [] : ["nonce"])
+      }
+      const onStart = ({ challenge, nonce, status }: Head) => {
+        const kept = authorization.keep(nonce)
+        const event = insufficientScope(status, challenge, url)
+        if (event !== undefined) onEvent(event)
+        const refusal = authorization.refusal(status, challenge)
+        if (refusal === undefined || !cures.includes(refusal)) return undefined
+        if (isReplayable) return () => void again(refusal, kept).catch(fail)
+        onEvent({ type: "NotReplayed", url: placeOf(url) })
+        if (refusal === "token") source.refused(granted.token).catch(() => undefined)
+        return undefined
+      }
+      dispatch({ ...options, headers: headersWith(options.headers, authorization.headers) }, watching(handler, onStart))
+    }
     const begin = async () => {
       const wrong = unsafe(url)
       if (wrong !== undefined) throw wrong
-      const { dpopKey, resource, token } = await source.token()
-      const elsewhere = foreign(url, resource) ?? keyBound(dpopKey)
+      const granted = await source.token()
+      const elsewhere = foreign(url, granted.resource)
       if (elsewhere !== undefined) throw elsewhere
-      const onStart = (status: number, challenge: string | null) => {
-        const event = insufficientScope(status, challenge, url)
-        if (event !== undefined) onEvent(event)
-        if (status !== 401) return "pass"
-        if (replayable(options.body)) return "swallow"
-        onEvent({ type: "NotReplayed", url: placeOf(url) })
-        source.refused(token).catch(() => undefined)
-        return "pass"
-      }
-      // Without another token the same one shows the caller the server's own 401.
-      const onSwallowed = () => void again(token, () => send(token, handler))
-      send(token, watching(handler, onStart, onSwallowed))
+      await attempt(granted, ["nonce", "token"])
     }
     begin().catch(fail)
     return true

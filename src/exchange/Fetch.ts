@@ -24,10 +24,12 @@ export type FetchFunction = (url: string, init: RequestInit, check?: AddressChec
 
 type Dispatcher = NonNullable<RequestInit["dispatcher"]>
 
-type DispatcherClass = new (options: {
+interface PoolOptions {
   readonly allowH2: false
   readonly connect?: { readonly lookup: LookupFunction }
-}) => Dispatcher
+}
+
+type Constructor<Argument> = new (argument: Argument) => Dispatcher
 
 /** Nothing was sent, and the transport itself knows: the request never reached the network. `message` is for people. */
 export class Unsent extends Error {}
@@ -42,16 +44,24 @@ export class ThroughProxy extends Error {
 }
 
 /**
- * The class of connection pool that the running `fetch` itself uses, from the global where undici keeps its instance;
+ * Makes a connection pool of the kind that the running `fetch` itself uses, by the global where undici keeps its instance;
  * Node offers no other way to it. Somebody who installed a pool of another kind (a proxy, a mock) wants that one used.
  */
-const ownPool = (): DispatcherClass | undefined => {
+const ownPool = (): ((options: PoolOptions) => Dispatcher) | undefined => {
   const version = Number.parseInt(process.versions["undici"] ?? "", 10)
   // Loads undici, which only then writes the global.
   if (Number.isNaN(version) || typeof globalThis.Response !== "function") return undefined
-  const key = Symbol.for(version >= 8 ? "undici.globalDispatcher.2" : "undici.globalDispatcher.1")
-  const pool = (globalThis as { readonly [key: symbol]: object | undefined })[key]
-  return pool?.constructor.name === "Agent" ? (pool.constructor as DispatcherClass) : undefined
+  const classOf = (interface_: 1 | 2, name: string): unknown => {
+    const key = Symbol.for(`undici.globalDispatcher.${interface_}`)
+    const pool = (globalThis as { readonly [key: symbol]: object | undefined })[key]
+    return pool?.constructor.name === name ? pool.constructor : undefined
+  }
+  const Own = classOf(version >= 8 ? 2 : 1, "Agent") as Constructor<PoolOptions> | undefined
+  if (Own !== undefined) return (options) => new Own(options)
+  // npm's undici was loaded before the platform's, and put its pool in that one's place, in an adapter.
+  const Adapter = classOf(1, "Dispatcher1Wrapper") as Constructor<Dispatcher> | undefined
+  const Other = classOf(2, "Agent") as Constructor<PoolOptions> | undefined
+  return Adapter && Other && ((options) => new Adapter(new Other(options)))
 }
 
 /** Gives a pool up with its one request: after the answer's body has been read or dropped, or at once on failure. */
@@ -79,14 +89,14 @@ const lookupWith =
     })
 
 const direct = async (url: string, init: RequestInit, check?: AddressCheck): Promise<Response> => {
-  const Pool = new Headers(init.headers).get("connection") === "close" ? ownPool() : undefined
-  if (Pool === undefined) {
+  const makePool = new Headers(init.headers).get("connection") === "close" ? ownPool() : undefined
+  if (makePool === undefined) {
     // A pool that somebody else installed connects as it likes: asked beforehand, the DNS could still answer twice.
     if (check !== undefined)
       throw new Unsent("the pool of connections in use here cannot say to which addresses it goes")
     return globalThis.fetch(url, init)
   }
-  const dispatcher = new Pool({ allowH2: false, ...(check && { connect: { lookup: lookupWith(check) } }) })
+  const dispatcher = makePool({ allowH2: false, ...(check && { connect: { lookup: lookupWith(check) } }) })
   return closing(dispatcher, globalThis.fetch(url, { ...init, dispatcher }))
 }
 

@@ -27,7 +27,7 @@ const chain = (error: unknown, depth = 8): ReadonlyArray<Error> =>
       ]
     : []
 
-const codeOf = (error: Error): string | undefined => {
+const ownCode = (error: Error): string | undefined => {
   const code: unknown = "code" in error ? error.code : undefined
   if (typeof code === "string" && /^[A-Z][A-Z0-9_]{2,63}$/.test(code)) return code
   // undici gives this one a code only sometimes.
@@ -37,7 +37,7 @@ const codeOf = (error: Error): string | undefined => {
 const read = (error: unknown): Failure => {
   const errors = chain(error)
   return {
-    code: errors.map(codeOf).findLast((code) => code !== undefined),
+    code: errors.map(ownCode).findLast((code) => code !== undefined),
     proxy: errors.find((error) => error instanceof ThroughProxy)?.proxy,
     tunnel: errors.flatMap(({ message }) => /^Proxy response \((\d{3})\)/.exec(message)?.[1] ?? [])[0],
     // Ports that the Fetch standard forbids (2.9); undici refuses them before it makes a request.
@@ -46,6 +46,9 @@ const read = (error: unknown): Failure => {
       (errors.some(({ message }) => message === "bad port") ? "its port is one that fetch does not allow" : undefined),
   }
 }
+
+/** The code of a failure, such as `ECONNREFUSED`: the innermost that there is. */
+export const codeOf = (error: unknown): string | undefined => read(error).code
 
 /** The sender of the request knows for itself that nothing left. */
 export const isUnsent = (error: unknown): boolean => read(error).unsent !== undefined

@@ -8,10 +8,14 @@ import * as Schema from "effect/Schema"
 import { DeadReason } from "../lifecycle/Credential.ts"
 import type { StoreUnavailable } from "../store/CredentialStore.ts"
 
-/** No usable token, and no way to one without a person. `since` in epoch milliseconds. */
+/**
+ * No usable token, and no way to one without a person. `since` in epoch milliseconds. `notSignedIn` is said where a name
+ * that holds nothing means a sign-in that is due (MCP), with the moment when that was found; elsewhere such a name is
+ * `CredentialNotFound`.
+ */
 export class SignInRequired extends Schema.TaggedError<SignInRequired>()("SignInRequired", {
   credential: Schema.String,
-  reason: DeadReason,
+  reason: Schema.Union([DeadReason, Schema.Literal("notSignedIn")]),
   since: Schema.Finite,
   /** The command that brings it back. */
   advice: Schema.String,

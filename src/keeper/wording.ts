@@ -85,6 +85,18 @@ export const notFound = (name: string): CredentialNotFound =>
     message: `${name}: no such credential. See what there is: tokenkeep list. Bring it in: tokenkeep login ${name}, or tokenkeep import FILE --name ${name}`,
   })
 
+/** A name that holds nothing, to a client of the MCP server `url`. The query may hold a secret, and is no part of a resource. */
+export const notSignedIn = (name: string, { origin, pathname }: URL, now: number): SignInRequired => {
+  const advice = `tokenkeep login ${name} --mcp ${origin}${pathname}`
+  return new SignInRequired({
+    credential: name,
+    reason: "notSignedIn",
+    since: now,
+    advice,
+    message: `${name}: a person must sign in: nobody has yet, or it was forgotten. Next: ${advice}`,
+  })
+}
+
 /** Said by a process that was not there when it happened. */
 export const vanishedTrouble = ({ holder, issuedAt }: Ticket): string =>
   `the answer to the refresh of ${instant(issuedAt)} (${holder.label}, pid ${holder.pid}) never came`

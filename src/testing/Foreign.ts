@@ -50,7 +50,7 @@ export interface Surroundings {
    * The same grant in the hands of a real Keeper in this process, over a simulated store with compare-and-swap. It is
    * made when it is first looked at.
    */
-  readonly tokenkeep: Omit<PromiseCredential, "interceptor">
+  readonly tokenkeep: Omit<PromiseCredential, "interceptor" | "wrapFetch">
 }
 
 /** One call: gives the access token that it would use, or what the resource answered. It fails by rejecting. */

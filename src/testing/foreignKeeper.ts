@@ -12,6 +12,7 @@ import type * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { withToken } from "../client/fetch.ts"
+import * as TokenSource from "../client/TokenSource.ts"
 import { read } from "../exchange/read.ts"
 import { type Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import type { Access } from "../keeper/Keeper.ts"
@@ -194,7 +195,7 @@ export class Vault {
     process: Sim.Process,
     fetch: typeof globalThis.fetch,
     options: Live.KeeperOptions = {},
-  ): Omit<PromiseCredential, "interceptor"> {
+  ): Omit<PromiseCredential, "interceptor" | "wrapFetch"> {
     const { sim } = this.#stage
     const services = Context.make(CredentialStore, this.#store(process)).pipe(
       Context.add(TokenEndpoint, this.#endpoint(process)),
@@ -231,17 +232,12 @@ export class Vault {
         )
       })
     const valueOf = ({ token }: Access): string => Redacted.value(token)
-    const refused = async (token: string): Promise<string> => valueOf(await run(handle.refused(token)))
-    const token = async () => {
-      const access = await run(handle.access())
-      return { token: valueOf(access), resource: access.resource }
-    }
     return {
       name: handle.name,
       token: async (wanted) => handle.peek(wanted?.minValidity) ?? valueOf(await run(handle.access(wanted))),
       peek: () => handle.peek(),
-      refused,
-      fetch: withToken({ token, refused }, fetch),
+      refused: async (token, options) => valueOf(await run(handle.refused(token, options))),
+      fetch: withToken(TokenSource.make(handle, run), fetch),
     }
   }
 }

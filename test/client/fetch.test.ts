@@ -11,6 +11,7 @@ import * as undici from "undici"
 import { withToken } from "../../src/client/fetch.ts"
 import type { FetchEvent } from "../../src/client/FetchEvent.ts"
 import * as HttpClientToken from "../../src/client/httpClient.ts"
+import * as TokenSource from "../../src/client/TokenSource.ts"
 import { interceptor } from "../../src/client/undici.ts"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import * as Fault from "../../src/testing/Fault.ts"
@@ -28,14 +29,7 @@ const making = Effect.fnUntraced(function* (handler: Handler, path?: string) {
   const up = yield* upstream(as, handler)
   const grant = yield* bringIn(kept, as, "mine", path === undefined ? {} : { resource: `${up.url}${path}` })
   const handle = kept.credential("mine")
-  const source = {
-    token: () =>
-      Effect.runPromise(
-        Effect.map(handle.access(), ({ resource, token }) => ({ token: Redacted.value(token), resource })),
-      ),
-    refused: (token: string) =>
-      Effect.runPromise(Effect.map(handle.refused(token), ({ token }) => Redacted.value(token))),
-  }
+  const source = TokenSource.make(handle, Effect.runPromise)
   const events: Array<FetchEvent> = []
   const fetch = withToken(source, globalThis.fetch, (event) => events.push(event))
   return { as, kept, up, handle, source, fetch, events, first: fingerprint(grant.accessToken), none: fingerprint("") }

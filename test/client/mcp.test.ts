@@ -132,15 +132,43 @@ describe.each(lines)("tokenkeep/mcp under the MCP SDK %s", (line) => {
     }).pipe(Effect.scoped),
   )
 
-  it.live("rejects with CredentialNotFound where nobody ever signed in", () =>
+  it.live("rejects with SignInRequired where nobody ever signed in, and says how to", () =>
     inWorld(async (stage) => {
+      const { as, resource } = stage
       const auth = authOf(stage)
-      for (const options of [{ fetch: auth.fetch }, auth.withLogin({ redirectUrl, clientInformation })]) {
-        const error = await rejection(clientWith(line, stage.resource.url, options))
-        assert.strictEqual(error.name, "CredentialNotFound")
-        assert.include(error.message, "tokenkeep login mcp")
+      const faces = [{ fetch: auth.fetch }, auth.withLogin({ redirectUrl, clientInformation })]
+      for (const options of line === "1.x" ? faces : [...faces, auth.withAuthProvider]) {
+        const error = await rejection(clientWith(line, resource.url, options))
+        const advice = `tokenkeep login mcp --mcp ${resource.url}`
+        assert.deepInclude(error as object, {
+          name: "SignInRequired",
+          reason: "notSignedIn",
+          credential: "mcp",
+          advice,
+        })
+        assert.include(error.message, `Next: ${advice}`)
       }
+      assert.lengthOf(as.server.presentations(), 0)
     }, false).pipe(Effect.scoped),
+  )
+
+  it.live("sends its requests by the fetch that it is given, with the token and without", () =>
+    inWorld(async ({ as, grant, keeper, resource }) => {
+      const sent: Array<string> = []
+      const own = async (url: string | URL, init?: RequestInit) => {
+        const isWithToken = new Headers(init?.headers).has("authorization")
+        sent.push(`${new URL(url).pathname}${isWithToken ? " with a token" : ""}`)
+        return fetch(url, init)
+      }
+      const auth = mcpAuth(keeper, { credential: "mcp", server: resource.url, fetch: own })
+      const client = await clientWith(line, resource.url, auth.withLogin({ redirectUrl, open: () => {} }))
+      await client.call()
+      await client.close()
+      assert.deepStrictEqual([...new Set(sent)], ["/mcp with a token"])
+      as.server.revokeGrant(grant.number)
+      await rejection(clientWith(line, resource.url, auth.withLogin({ redirectUrl, open: () => {} })))
+      assert.include(sent, "/.well-known/oauth-protected-resource/mcp")
+    }).pipe(Effect.scoped),
   )
 
   it.live("does not believe an invalidation, and takes no tokens without a login", () =>

@@ -1,10 +1,11 @@
 /** What the SDKs' own runs do not reach: requests that look alike, and runs of a login that interleave. */
 import { assert, describe, it, vi } from "@effect/vitest"
-import { registerClient } from "@modelcontextprotocol/client"
+import * as Two from "@modelcontextprotocol/client"
+import * as One from "@modelcontextprotocol/sdk/client/auth.js"
 import * as Crypto from "node:crypto"
 import { mcpAuth } from "../../src/client/mcp.ts"
 import * as Login from "../../src/client/mcpLogin.ts"
-import { TemporarilyUnavailable } from "../../src/keeper/errors.ts"
+import { CredentialNotFound, TemporarilyUnavailable } from "../../src/keeper/errors.ts"
 import type { PromiseCredential, PromiseKeeper } from "../../src/promise.ts"
 
 const origin = "https://mcp.example"
@@ -16,16 +17,16 @@ const metadata = {
   response_types_supported: ["code"],
 }
 
+const later = new TemporarilyUnavailable({ credential: "mcp", retryAt: 0, message: "later" })
+
 /** A credential whose `fetch` says that it was asked, and a network that says what came to it. */
-const stage = (server: string) => {
+const stage = (server: string, error: Error = later) => {
   const credential = {
     name: "mcp",
-    fetch: async () => new Response("with a token"),
-    token: async () => {
-      throw new TemporarilyUnavailable({ credential: "mcp", retryAt: 0, message: "later" })
-    },
+    wrapFetch: () => async () => new Response("with a token"),
+    token: async () => Promise.reject(error),
   } as unknown as PromiseCredential
-  const keeper = { credential: () => credential } as unknown as PromiseKeeper
+  const keeper = { credential: () => credential, status: credential.token } as unknown as PromiseKeeper
   const sent: Array<string> = []
   vi.stubGlobal("fetch", async (url: string | URL, init?: RequestInit) => {
     sent.push(`${init?.method ?? "GET"} ${new URL(url).pathname}`)
@@ -82,7 +83,7 @@ describe("the fetch of tokenkeep/mcp", () => {
     const { authProvider, fetch } = auth.withLogin({ redirectUrl, open: () => {} })
     authProvider.saveDiscoveryState({ authorizationServerUrl: origin, authorizationServerMetadata: metadata })
     const { clientMetadata } = authProvider
-    const register = () => registerClient(origin, { metadata, clientMetadata, fetchFn: fetch })
+    const register = () => Two.registerClient(origin, { metadata, clientMetadata, fetchFn: fetch })
     const ids = (await Promise.all([register(), register(), register()])).map(({ client_id }) => client_id)
     assert.deepStrictEqual([ids, sent], [["client-1", "client-1", "client-1"], ["POST /register"]])
     authProvider.invalidateCredentials("client")
@@ -144,5 +145,43 @@ describe("logins that interleave", () => {
       const error = await authProvider.redirectToAuthorization(url).catch((error: unknown) => error)
       assert.instanceOf(error, Login.LoginFailed)
     }
+  })
+})
+
+describe.each([
+  { line: "1.x", sdk: One },
+  { line: "2.x", sdk: Two as unknown as typeof One },
+])("the resource (RFC 8707), as the SDK $line asks for it", ({ sdk }) => {
+  const server = "https://mcp.example/mcp"
+  const authorizationUrl = async (issuer: string) => {
+    const documents: Record<string, object> = {
+      "/.well-known/oauth-protected-resource/mcp": { resource: server, authorization_servers: [issuer] },
+      "/tenant/v2.0/.well-known/openid-configuration": {
+        ...metadata,
+        issuer,
+        jwks_uri: `${issuer}/keys`,
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: ["RS256"],
+        code_challenge_methods_supported: ["S256"],
+      },
+    }
+    const opened: Array<URL> = []
+    const nobody = new CredentialNotFound({ credential: "mcp", message: "nobody signed in" })
+    const { authProvider } = stage(server, nobody).auth.withLogin({
+      redirectUrl,
+      clientInformation: { client_id: "client", issuer },
+      open: (url) => void opened.push(url),
+    })
+    const fetchFn = async (url: string | URL) => {
+      const document = documents[new URL(url).pathname]
+      return document === undefined ? new Response(null, { status: 404 }) : Response.json(document)
+    }
+    await sdk.auth(authProvider, { serverUrl: server, fetchFn })
+    return opened[0]!.searchParams.get("resource")
+  }
+
+  it("is sent word for word, but not to a server that takes none", async () => {
+    assert.strictEqual(await authorizationUrl("https://as.example/tenant/v2.0"), server)
+    assert.isNull(await authorizationUrl("https://login.microsoftonline.com/tenant/v2.0"))
   })
 })

@@ -14,6 +14,7 @@ import * as Redacted from "effect/Redacted"
 import { createRequire } from "node:module"
 import type { RequestListener } from "node:http"
 import { withToken } from "../../src/client/fetch.ts"
+import * as TokenSource from "../../src/client/TokenSource.ts"
 import { http } from "../exchange/loopback.ts"
 import { browser, listen } from "./oidcProvider.ts"
 import { world } from "./world.ts"
@@ -93,17 +94,7 @@ describe("an MCP server of the SDK", () => {
 
       const handle = keeper.credential("mcp")
       const call = Effect.fnUntraced(function* () {
-        const fetch = withToken(
-          {
-            token: () =>
-              Effect.runPromise(handle.access()).then(({ resource, token }) => ({
-                token: Redacted.value(token),
-                resource,
-              })),
-            refused: (token) => Effect.runPromise(handle.refused(token)).then(({ token }) => Redacted.value(token)),
-          },
-          globalThis.fetch,
-        )
+        const fetch = withToken(TokenSource.make(handle, Effect.runPromise), globalThis.fetch)
         const client = new Client({ name: "test", version: "0" })
         return yield* Effect.promise(async () => {
           await client.connect(new StreamableHTTPClientTransport(url, { fetch }) as never)

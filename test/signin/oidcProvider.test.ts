@@ -4,6 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import { withToken } from "../../src/client/fetch.ts"
+import * as Route from "../../src/client/proxy/Route.ts"
+import * as Proxy from "../../src/client/proxy/server.ts"
+import * as TokenSource from "../../src/client/TokenSource.ts"
+import { Keeper } from "../../src/keeper/Keeper.ts"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import * as ClientKey from "../../src/signin/clientKey.ts"
 import { browser, clientKey, type Landed, listen, redirectUri } from "./oidcProvider.ts"
@@ -236,20 +240,15 @@ describe("DPoP", () => {
       assert.deepStrictEqual(nonces, [false, true])
 
       const handle = keeper.credential("panva")
-      const fetch = withToken(
-        {
-          token: () =>
-            Effect.runPromise(handle.access()).then(({ dpopKey, token }) => ({
-              token: Redacted.value(token),
-              resource: undefined,
-              dpopKey,
-            })),
-          refused: (token) => Effect.runPromise(handle.refused(token)).then(({ token }) => Redacted.value(token)),
-        },
-        globalThis.fetch,
-      )
+      const fetch = withToken(TokenSource.make(handle, Effect.runPromise), globalThis.fetch)
       const me = () => Effect.promise(() => fetch(`${issuer}/me`).then((response) => response.status))
       assert.strictEqual(yield* me(), 200)
+      const routes = [Route.make("panva", new URL(issuer))]
+      const proxy = yield* Effect.provideService(Proxy.listen({ routes }), Keeper, keeper)
+      const claims = yield* Effect.promise(() =>
+        globalThis.fetch(`${proxy.url}/me`).then((response) => response.json()),
+      )
+      assert.deepStrictEqual(claims, { sub: "ada" })
       const { token } = yield* handle.access()
       assert.strictEqual((yield* handle.refused(Redacted.value(token))).generation, 2)
       assert.strictEqual(yield* me(), 200)

@@ -75,6 +75,12 @@ const check = Effect.fnUntraced(function* ({ allowsForeign, name, upstream }: Ro
   const elsewhere = allowsForeign ? undefined : foreign(upstream, credential.resource)
   if (elsewhere !== undefined)
     return yield* usage(`${name}: ${elsewhere.message}. If that is meant: --allow-other-resource`)
+  const { environmentProblem } = yield* Effect.promise(() => import("../../client/proxy/upstreamAgent.ts"))
+  const unreachable = environmentProblem(upstream, process.env)
+  if (unreachable !== undefined)
+    return yield* usage(
+      `${upstream.host}: ${unreachable}. Next: HTTPS_PROXY=http://HOST:PORT, or NO_PROXY=${upstream.hostname}`,
+    )
   // A dead one may be signed in again while the proxy runs.
   if (advice !== undefined)
     yield* advise(`${name}: requests will be answered with 401 once its token ends. Next: ${advice}`)
@@ -164,7 +170,8 @@ export const proxy = Command.make(
     paragraphs(
       "Run a reverse proxy on this machine that adds the token to every request: for programs that cannot do OAuth, or do it",
       "badly. It streams both ways, WebSockets too; a 401 that a new token cures is not seen by the client. When there is no",
-      "token it answers 401 or 503 itself, with the next step in a JSON body.",
+      "token it answers 401 or 503 itself, with the next step in a JSON body. An https: upstream is reached as HTTPS_PROXY and",
+      "NO_PROXY say; NODE_EXTRA_CA_CERTS=FILE names authorities of your own.",
       "",
       "stdout: the address to give to the client, a line for each upstream.",
       '--config: { "listen": "127.0.0.1:4180", "key_file": "proxy.key", "upstreams": [{ "name": "github",',

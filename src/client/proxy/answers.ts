@@ -6,14 +6,16 @@
  * | 401 | a person has to sign in, or the local key is missing |
  * | 403 | a foreign `Host` or `Origin`, or a token that is not for this upstream |
  * | 404 | no upstream has this path |
- * | 501 | a token that is bound to a key, or an upgrade with a body |
+ * | 501 | an upgrade with a body |
  * | 502 | the upstream did not answer |
  * | 503 | no token just now, or the request has to be sent again; `Retry-After` says when |
  */
 import { fingerprint } from "../../lifecycle/fingerprint.ts"
+import * as Failure from "../../exchange/failure.ts"
 import * as Errors from "../../keeper/errors.ts"
 import { StoreUnavailable } from "../../store/CredentialStore.ts"
-import { ForeignResource, KeyBoundToken } from "../destination.ts"
+import type { Refusal as TokenRefusal } from "../authorization.ts"
+import { ForeignResource } from "../destination.ts"
 import type { Refusal } from "./guard.ts"
 
 export interface ProxyAnswer {
@@ -74,14 +76,19 @@ export const noRoute = (paths: ReadonlyArray<string>): ProxyAnswer =>
     message: `tokenkeep proxy: nothing is served here, but below ${paths.join(", ")}`,
   })
 
-/** The refused token is replaced, but this request's body has gone by. */
-export const sendAgain = (limitBytes: number): ProxyAnswer =>
+const cured: Readonly<Record<TokenRefusal, string>> = {
+  token: "the upstream refused the token. Another one is at hand now",
+  nonce: "the upstream wants a nonce of its own in the token's proof (DPoP). It is known now",
+}
+
+/** What was refused is cured, but this request's body has gone by. */
+export const sendAgain = (refusal: TokenRefusal, limitBytes: number): ProxyAnswer =>
   answer(
     503,
     {
       error: "send_again",
       message:
-        "tokenkeep proxy: the upstream refused the token. Another one is at hand now, but this request's body " +
+        `tokenkeep proxy: ${cured[refusal]}, but this request's body ` +
         `is longer than ${limitBytes} bytes or had not ended, so it was not kept. Send the request again.`,
     },
     later(1),
@@ -92,13 +99,19 @@ export const badUpgrade = answer(501, {
   message: "tokenkeep proxy: a request that upgrades its connection has no body here. Send it without Upgrade.",
 })
 
-/** `isOver`: nothing was sent twice, and nobody knows whether the upstream has acted. */
-export const noUpstream = (origin: string, code: string): ProxyAnswer =>
-  answer(
-    502,
-    { error: "upstream_unreachable", message: `tokenkeep proxy: ${origin} did not answer (${code})`, code },
-    later(1),
-  )
+/** As OpenSSL words it: nobody whom this process trusts vouches for the certificate. */
+const isUntrusted = (code: string | undefined): boolean =>
+  code !== undefined && /SELF_SIGNED|^UNABLE_TO_|CERT_UNTRUSTED/.test(code)
+
+/** Nothing was sent twice, and nobody knows whether the upstream has acted. */
+export const noUpstream = (host: string, error: unknown): ProxyAnswer => {
+  const code = Failure.codeOf(error)
+  const advice = isUntrusted(code)
+    ? ". If that is meant, start the proxy with NODE_EXTRA_CA_CERTS=FILE, the authority's certificate as PEM"
+    : ""
+  const message = `tokenkeep proxy: ${Failure.explain(error, host)}${advice}`
+  return answer(502, { error: "upstream_unreachable", message, code: code ?? "unknown" }, later(1))
+}
 
 /** What the Keeper said instead of a token. */
 export const untold = (error: unknown, now: number): ProxyAnswer => {
@@ -124,9 +137,6 @@ export const untold = (error: unknown, now: number): ProxyAnswer => {
   if (error instanceof ForeignResource) {
     const message = `tokenkeep proxy: ${error.message}. If that is meant: --allow-other-resource`
     return answer(403, { error: "other_resource", message })
-  }
-  if (error instanceof KeyBoundToken) {
-    return answer(501, { error: "key_bound", message: `tokenkeep proxy: ${error.message}` })
   }
   // Nobody knows what a defect quotes, so it is known by what its text hashes to, here and in a report.
   return answer(500, { error: "defect", message: `tokenkeep proxy: a defect (${fingerprint(String(error))})` })

@@ -4,7 +4,8 @@
  * **Details**
  *
  * - Nothing is collected on the way: each chunk goes on as it comes, and a slow reader slows the other side.
- * - A 401 that another token cures is not seen by the client. There is one second try, with a body that was kept.
+ * - A 401 that another token cures, or a proof with the upstream's nonce (RFC 9449 §9), is not seen by the client. For
+ *   each there is one more try, with a body that was kept.
  * - A request is sent again after a broken connection only if nobody can have acted on it: a connection that was idle and
  *   that the upstream closed at this moment, and a method that may be repeated (RFC 9110 §9.2.2).
  */
@@ -12,8 +13,9 @@ import * as Http from "node:http"
 import * as Https from "node:https"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import type { TokenSource } from "../fetch.ts"
-import { foreign, keyBound } from "../destination.ts"
+import { type Authorization, authorizationFor, type Refusal } from "../authorization.ts"
+import { foreign } from "../destination.ts"
+import type { Granted, TokenSource } from "../TokenSource.ts"
 import * as Answers from "./answers.ts"
 import * as Headers from "./headers.ts"
 import * as Replay from "./Replay.ts"
@@ -58,9 +60,9 @@ export const say = (response: Http.ServerResponse, { body, headers, status }: An
   response.writeHead(status, { ...headers, ...ending, "content-length": length }).end(body)
 }
 
-const headersOf = ({ request, upgrade, url }: Exchange, token: string): Array<string> => {
+const headersOf = ({ request, upgrade, url }: Exchange, authorization: Authorization): Array<string> => {
   const headers = Headers.forRequest(request.rawHeaders, request.headers.connection)
-  headers.push("Host", url.host, "Authorization", `Bearer ${token}`)
+  headers.push("Host", url.host, ...Object.entries(authorization.headers).flat())
   if (upgrade !== undefined) headers.push("Connection", "Upgrade", "Upgrade", upgrade.protocol)
   // Node would announce a body in chunks for a POST that has none.
   else if (
@@ -121,17 +123,27 @@ export const forward = async (exchange: Exchange): Promise<void> => {
   })
   const fail = (error: unknown) => say(Answers.untold(error, now()))
 
-  const send = (token: string, isLast: boolean, body?: Buffer): void => {
+  /** `cures`: what a 401 may be about so that there is another attempt. */
+  const send = async (granted: Granted, cures: ReadonlyArray<Refusal>, body?: Buffer): Promise<void> => {
+    const authorization = await authorizationFor(granted, url, request.method ?? "GET")
     if (response.destroyed) return
     const make = url.protocol === "https:" ? Https.request : Http.request
-    const outgoing = make(url, { agent, method: request.method, headers: headersOf(exchange, token) })
+    const outgoing = make(url, { agent, method: request.method, headers: headersOf(exchange, authorization) })
     current = outgoing
     let isAnswered = false
     outgoing.on("response", (answer) => {
       isAnswered = true
-      if (answer.statusCode !== 401 || isLast) return pass(exchange, answer)
+      const { "dpop-nonce": nonce, "www-authenticate": challenge } = answer.headers
+      const kept = authorization.keep(typeof nonce === "string" ? nonce : null)
+      const refusal = authorization.refusal(answer.statusCode ?? 0, challenge ?? null)
+      if (refusal === undefined || !cures.includes(refusal)) return pass(exchange, answer)
       answer.resume()
-      void again(token, outgoing)
+      const another = async (): Promise<Granted> => {
+        await kept
+        return refusal === "token" ? source.refused(granted.token) : granted
+      }
+      const left = refusal === "token" ? (["nonce"] as const) : cures.filter((cure) => cure !== "nonce")
+      again(another(), refusal, left, outgoing).catch(fail)
     })
     outgoing.on("upgrade", (answer, socket, head) => {
       isAnswered = true
@@ -142,8 +154,8 @@ export const forward = async (exchange: Exchange): Promise<void> => {
       if (isAnswered) return
       const kept = replay?.now()
       const wasIdle = outgoing.reusedSocket && error.code === "ECONNRESET"
-      if (wasIdle && kept !== undefined && repeatable.has(request.method)) return send(token, isLast, kept)
-      say(Answers.noUpstream(url.origin, error.code ?? "unknown"))
+      if (wasIdle && kept !== undefined && repeatable.has(request.method)) return repeat(granted, cures, kept)
+      say(Answers.noUpstream(url.host, error))
     })
     if (body !== undefined) outgoing.end(body)
     else if (!Replay.hasBody(request)) outgoing.end()
@@ -155,25 +167,29 @@ export const forward = async (exchange: Exchange): Promise<void> => {
     replay ??= Replay.keep(request)
   }
 
-  const again = async (refused: string, outgoing: Http.ClientRequest): Promise<void> => {
-    // An upstream that answers early does not read on; what is left of the body is read for the second try only.
+  const repeat = (granted: Granted, cures: ReadonlyArray<Refusal>, body: Buffer): void =>
+    void send(granted, cures, body).catch(fail)
+
+  const again = async (
+    another: Promise<Granted>,
+    refusal: Refusal,
+    cures: ReadonlyArray<Refusal>,
+    outgoing: Http.ClientRequest,
+  ): Promise<void> => {
+    // An upstream that answers early does not read on; what is left of the body is read for the next try only.
     request.unpipe(outgoing)
     request.resume()
-    try {
-      const [another, body] = await Promise.all([source.refused(refused), replay?.whole])
-      if (!outgoing.writableFinished) outgoing.destroy()
-      if (body === undefined) say(Answers.sendAgain(Replay.limitBytes))
-      else send(another, true, body)
-    } catch (error) {
-      fail(error)
-    }
+    const [granted, body] = await Promise.all([another, replay?.whole])
+    if (!outgoing.writableFinished) outgoing.destroy()
+    if (body === undefined) return say(Answers.sendAgain(refusal, Replay.limitBytes))
+    await send(granted, cures, body)
   }
 
   try {
-    const { dpopKey, resource, token } = await source.token()
-    const elsewhere = (route.allowsForeign ? undefined : foreign(url, resource)) ?? keyBound(dpopKey)
+    const granted = await source.token()
+    const elsewhere = route.allowsForeign ? undefined : foreign(url, granted.resource)
     if (elsewhere !== undefined) return fail(elsewhere)
-    send(token, false)
+    await send(granted, ["nonce", "token"])
   } catch (error) {
     fail(error)
   }

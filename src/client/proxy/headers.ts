@@ -17,6 +17,7 @@ const hopByHop: ReadonlySet<string> = new Set([
 /** What a client says of itself and this proxy, which the upstream does not hear: it sees a client like any other. */
 const ofTheClient: ReadonlySet<string> = new Set([
   "authorization",
+  "dpop",
   "expect",
   "host",
   "origin",

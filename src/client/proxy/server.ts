@@ -8,22 +8,21 @@
  * - At the end of the scope it takes no new request, and those under way have `drainMillis` to end.
  */
 import * as Http from "node:http"
-import * as Https from "node:https"
 import type { AddressInfo, Socket } from "node:net"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { proxyFor } from "../../exchange/proxy.ts"
 import { Keeper } from "../../keeper/Keeper.ts"
-import type { TokenSource } from "../fetch.ts"
+import * as TokenSource from "../TokenSource.ts"
 import * as Answers from "./answers.ts"
 import { forward, say as sayTo, type Upgrade, type Way } from "./forward.ts"
 import * as Guard from "./guard.ts"
 import * as Health from "./health.ts"
 import * as Replay from "./Replay.ts"
 import * as Route from "./Route.ts"
+import * as UpstreamAgent from "./upstreamAgent.ts"
 
 export interface ProxyOptions {
   readonly routes: ReadonlyArray<Route.Route>
@@ -66,13 +65,6 @@ const bind = (server: Http.Server, port: number, host: string): Effect.Effect<nu
     })
   })
 
-const agentFor = ({ upstream }: Route.Route): Http.Agent => {
-  const options = { keepAlive: true, maxFreeSockets: 256 }
-  if (upstream.protocol === "http:") return new Http.Agent(options)
-  const isProxied = proxyFor(upstream, process.env) !== undefined
-  return new Https.Agent(isProxied ? { ...options, proxyEnv: process.env } : options)
-}
-
 export const listen = Effect.fnUntraced(function* (
   options: ProxyOptions,
 ): Effect.fn.Return<Proxying, CannotListen, Keeper | Scope.Scope> {
@@ -86,18 +78,15 @@ export const listen = Effect.fnUntraced(function* (
   let underWay = 0
   let onIdle = () => {}
 
-  const sourceOf = (name: string): TokenSource => {
-    const handle = keeper.credential(name)
-    return {
-      token: async () => {
-        const { dpopKey, resource, token } = await run(handle.access({ caller }))
-        return { token: Redacted.value(token), resource, dpopKey }
-      },
-      refused: async (token) => Redacted.value((await run(handle.refused(token, { caller }))).token),
-    }
-  }
   const ways = new Map<Route.Route, Way>(
-    routes.map((route) => [route, { route, source: sourceOf(route.name), agent: agentFor(route) }]),
+    routes.map((route) => [
+      route,
+      {
+        route,
+        source: TokenSource.make(keeper.credential(route.name), run, { caller }),
+        agent: UpstreamAgent.make(route.upstream, process.env),
+      },
+    ]),
   )
 
   const decline = (response: Http.ServerResponse, answer: Answers.ProxyAnswer): void => {

@@ -14,6 +14,8 @@ export interface Resource {
   readonly spread: (millis: number) => void
   /** Turns every GET away, whatever token it carries. */
   readonly refuseStreams: (refuse: boolean) => void
+  /** Answers requests of a good token with 403 `insufficient_scope` for this one; `undefined`: no more. */
+  readonly wantScope: (scope: string | undefined) => void
   readonly refusals: () => number
   /** Which bearer tokens were seen anywhere else than at the MCP endpoint. */
   readonly strayTokens: () => number
@@ -25,7 +27,8 @@ const tool = (): McpServer => {
   return server
 }
 
-const handle = async (request: Http.IncomingMessage, response: Http.ServerResponse): Promise<void> => {
+/** One request, answered by the SDK's server. */
+export const handle = async (request: Http.IncomingMessage, response: Http.ServerResponse): Promise<void> => {
   const transport = new StreamableHTTPServerTransport({ enableJsonResponse: true })
   const server = tool()
   response.on("close", () => void server.close())
@@ -41,7 +44,7 @@ export interface Trust {
 
 export const listen = ({ accepts, issuer }: Trust): Effect.Effect<Resource, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const seen = { spread: 0, refusals: 0, strays: 0, refuseStreams: false }
+    const seen = { spread: 0, refusals: 0, strays: 0, refuseStreams: false, scope: undefined as string | undefined }
     const socket = Http.createServer((request, response) => {
       const [, token] = /^Bearer +(.+)$/.exec(request.headers.authorization ?? "") ?? []
       const metadata = `http://${request.headers.host}/.well-known/oauth-protected-resource/mcp`
@@ -55,6 +58,11 @@ export const listen = ({ accepts, issuer }: Trust): Effect.Effect<Resource, neve
       const isRefused = seen.refuseStreams && request.method === "GET"
       if (!isRefused && token !== undefined && accepts(token)) {
         if (request.method !== "POST") return void response.writeHead(405).end()
+        if (seen.scope !== undefined) {
+          request.resume()
+          const challenge = `Bearer error="insufficient_scope", scope="${seen.scope}", resource_metadata="${metadata}"`
+          return void response.writeHead(403, { "www-authenticate": challenge }).end()
+        }
         return void handle(request, response)
       }
       // 37 and 61 have no common divisor, so the delays are all different as long as they can be.
@@ -81,6 +89,7 @@ export const listen = ({ accepts, issuer }: Trust): Effect.Effect<Resource, neve
         seen.refusals = 0
       },
       refuseStreams: (refuse) => void (seen.refuseStreams = refuse),
+      wantScope: (scope) => void (seen.scope = scope),
       refusals: () => seen.refusals,
       strayTokens: () => seen.strays,
     }

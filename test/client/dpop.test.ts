@@ -1,0 +1,279 @@
+/** A token bound to a key (RFC 9449) from every client, to a server that checks each proof. */
+import { assert, describe, it } from "@effect/vitest"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as undici from "undici"
+import { WebSocket, WebSocketServer } from "ws"
+import { withToken } from "../../src/client/fetch.ts"
+import type { FetchEvent } from "../../src/client/FetchEvent.ts"
+import * as HttpClientToken from "../../src/client/httpClient.ts"
+import { limitBytes } from "../../src/client/proxy/Replay.ts"
+import * as Route from "../../src/client/proxy/Route.ts"
+import * as Proxy from "../../src/client/proxy/server.ts"
+import { mcpAuth } from "../../src/client/mcp.ts"
+import { interceptor } from "../../src/client/undici.ts"
+import * as HttpTokenEndpoint from "../../src/exchange/http.ts"
+import { Keeper } from "../../src/keeper/Keeper.ts"
+import * as Live from "../../src/keeper/live.ts"
+import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
+import { openKeeper } from "../../src/promise.ts"
+import * as Sqlite from "../../src/store/sqlite.ts"
+import { temporaryFolder } from "../run.ts"
+import { signedIn } from "./boundServer.ts"
+import { clientWith, type Line } from "./mcp/clients.ts"
+import { handle } from "./mcp/server.ts"
+import { ask, type Handler } from "./world.ts"
+
+type Stage = Effect.Success<ReturnType<typeof signedIn>>
+
+interface Answered {
+  readonly status: number
+  readonly text: string
+}
+
+interface Client {
+  readonly post: (path: string, body: string) => Effect.Effect<Answered>
+  /** The same with a body that can be read only once. */
+  readonly stream: (path: string, body: string) => Effect.Effect<Answered>
+  readonly events: ReadonlyArray<FetchEvent>
+}
+
+const handler: Handler = (request, response) => {
+  if (request.url === "/api/inside") return response.writeHead(307, { location: "/api/there" }).end()
+  if (request.url === "/api/outside") return response.writeHead(307, { location: "/other" }).end()
+  let text = ""
+  request.on("data", (chunk) => (text += String(chunk)))
+  request.on("end", () => response.end(`got ${text.length > 100 ? text.length : text}`))
+}
+
+async function* chunks(body: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(body)
+}
+
+const byFetch = ({ resource, source }: Stage): Effect.Effect<Client> =>
+  Effect.sync(() => {
+    const events: Array<FetchEvent> = []
+    const fetch = withToken(source, globalThis.fetch, (event) => events.push(event))
+    const send = (path: string, body: NonNullable<RequestInit["body"]>) =>
+      Effect.promise(async () => {
+        const init = { method: "POST", body, duplex: "half" } as RequestInit
+        const response = await fetch(`${resource}${path}`, init)
+        return { status: response.status, text: await response.text() }
+      })
+    return { post: send, stream: (path, body) => send(path, new Blob([body]).stream()), events }
+  })
+
+const byUndici = ({ resource, source }: Stage): Effect.Effect<Client, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const events: Array<FetchEvent> = []
+    const dispatcher = yield* Effect.acquireRelease(
+      Effect.sync(() => new undici.Agent().compose(interceptor(source, (event) => events.push(event)))),
+      (dispatcher) => Effect.promise(() => dispatcher.close()),
+    )
+    const send = (path: string, body: string | AsyncIterable<Uint8Array>) =>
+      Effect.promise(async () => {
+        const headers = { DPoP: "of somebody else" }
+        const options = { method: "POST", body, headers, dispatcher } as never
+        const response = await undici.request(`${resource}${path}`, options)
+        return { status: response.statusCode, text: await response.body.text() }
+      })
+    return { post: send, stream: (path, body) => send(path, chunks(body)), events }
+  })
+
+const byEffect =
+  (layer: Layer.Layer<HttpClient.HttpClient>) =>
+  ({ handle, resource }: Stage): Effect.Effect<Client, never, Scope.Scope> =>
+    Effect.gen(function* () {
+      const events: Array<FetchEvent> = []
+      const plain = yield* Effect.provide(HttpClient.HttpClient, layer)
+      const client = HttpClientToken.withToken(handle, { onEvent: (event) => events.push(event) })(plain)
+      const send = (
+        path: string,
+        add: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest,
+      ) =>
+        Effect.gen(function* () {
+          const response = yield* client.execute(add(HttpClientRequest.post(`${resource}${path}`)))
+          return { status: response.status, text: yield* response.text }
+        }).pipe(Effect.orDie)
+      return {
+        post: (path, body) => send(path, HttpClientRequest.bodyText(body)),
+        stream: (path, body) => send(path, HttpClientRequest.bodyStream(Stream.make(Buffer.from(body)))),
+        events,
+      }
+    })
+
+const byProxy = ({ keeper, resource }: Stage) =>
+  Effect.gen(function* () {
+    const routes = [Route.make("bound", new URL(resource))]
+    const { url } = yield* Effect.orDie(Effect.provideService(Proxy.listen({ routes }), Keeper, keeper))
+    const send = (path: string, body: string) =>
+      Effect.map(
+        ask(`${url}/api${path}`, { method: "POST", body, headers: { dpop: "of somebody else" } }),
+        (answered) => ({
+          status: answered.status,
+          text: answered.body,
+        }),
+      )
+    return { post: send, stream: send, events: [], url }
+  })
+
+const clients: ReadonlyArray<readonly [string, (stage: Stage) => Effect.Effect<Client, never, Scope.Scope>]> = [
+  ["fetch", byFetch],
+  ["undici", byUndici],
+  ["Effect's HttpClient on fetch", byEffect(FetchHttpClient.layer)],
+  ["Effect's HttpClient on node:http", byEffect(NodeHttpClient.layerNodeHttp)],
+  ["the proxy", byProxy],
+]
+
+const got = (text: string) => ({ status: 200, text: `got ${text}` })
+
+describe.each(clients)("a token bound to a key: %s", (name, make) => {
+  it.live("goes with a proof; the server's nonce costs one more attempt and no refresh", () =>
+    Effect.gen(function* () {
+      const stage = yield* signedIn(handler)
+      const { nonce, refreshes, refuses, seen } = stage
+      const client = yield* make(stage)
+      /** What the server said to the attempts of one request. */
+      const attempts = Effect.fnUntraced(function* (body: string) {
+        seen.length = 0
+        assert.deepStrictEqual(yield* client.post("/x?secret=1", body), got(body))
+        return [...seen]
+      })
+      assert.deepStrictEqual(yield* attempts("a"), ["ok"])
+      Object.assign(nonce, { wanted: "n-1", told: "n-1" })
+      assert.deepStrictEqual(yield* attempts("b"), ["nonce", "ok"])
+      assert.deepStrictEqual(yield* attempts("c"), ["ok"])
+      // With an answer that is none of refusal the next nonce comes too (RFC 9449 §8.2).
+      nonce.next = "n-2"
+      assert.deepStrictEqual(yield* attempts("d"), ["ok"])
+      Object.assign(nonce, { wanted: "n-2", told: "n-2", next: "n-2" })
+      assert.deepStrictEqual(yield* attempts("e"), ["ok"])
+      assert.strictEqual(refreshes(), 0)
+      // Another nonce and another token, in one request.
+      refuses.add(fingerprint((yield* Effect.promise(stage.source.token)).token))
+      Object.assign(nonce, { wanted: "n-3", told: "n-3", next: "n-3" })
+      assert.deepStrictEqual(yield* attempts("f"), ["nonce", "refused", "ok"])
+      assert.strictEqual(refreshes(), 1)
+    }).pipe(Effect.scoped),
+  )
+
+  it.live("a nonce that is never right is an answer like any other, and refreshes nothing", () =>
+    Effect.gen(function* () {
+      const stage = yield* signedIn(handler)
+      const { nonce, refreshes, seen } = stage
+      const client = yield* make(stage)
+      Object.assign(nonce, { wanted: "n-1", told: "n-0" })
+      assert.strictEqual((yield* client.post("/x", "a")).status, 401)
+      assert.deepStrictEqual([seen, refreshes()], [["nonce", "nonce"], 0])
+    }).pipe(Effect.scoped),
+  )
+
+  it.live("a body that goes by once is not sent twice for a nonce, and the next request has it", () =>
+    Effect.gen(function* () {
+      const stage = yield* signedIn(handler)
+      const { nonce, refreshes, resource, seen } = stage
+      const client = yield* make(stage)
+      Object.assign(nonce, { wanted: "n-1", told: "n-1" })
+      // What the proxy keeps is kept by its length.
+      const body = name === "the proxy" ? "x".repeat(limitBytes + 1) : "x"
+      const first = yield* client.stream("/x", body)
+      if (name === "the proxy")
+        assert.deepStrictEqual([first.status, JSON.parse(first.text).error], [503, "send_again"])
+      else {
+        assert.strictEqual(first.status, 401)
+        assert.deepStrictEqual(client.events, [{ type: "NotReplayed", url: `${resource}/x` }])
+      }
+      assert.strictEqual((yield* client.stream("/x", body)).status, 200)
+      assert.deepStrictEqual([seen, refreshes()], [["nonce", "ok"], 0])
+    }).pipe(Effect.scoped),
+  )
+})
+
+describe("a token bound to a key, elsewhere", () => {
+  it.live.each([
+    { name: "fetch", make: byFetch },
+    { name: "Effect's HttpClient on fetch", make: byEffect(FetchHttpClient.layer) },
+  ])("behind a redirect it goes with a proof for the new place, or not at all: $name", ({ make }) =>
+    Effect.gen(function* () {
+      const stage = yield* signedIn(handler)
+      const { nonce, refreshes, seen, strays } = stage
+      const client = yield* make(stage)
+      assert.deepStrictEqual(yield* client.post("/inside", "a"), got("a"))
+      assert.deepStrictEqual(seen, ["ok", "ok"])
+      Object.assign(nonce, { wanted: "n-1", told: "n-1" })
+      assert.deepStrictEqual(yield* client.post("/inside", "b"), got("b"))
+      assert.deepStrictEqual(seen, ["ok", "ok", "nonce", "ok", "ok"])
+      assert.deepStrictEqual(yield* client.post("/outside", "c"), { status: 401, text: "outside" })
+      assert.deepStrictEqual([strays, refreshes()], [[], 0])
+    }).pipe(Effect.scoped),
+  )
+
+  it.live("a WebSocket through the proxy is opened with a proof of its GET, and the server's nonce", () =>
+    Effect.gen(function* () {
+      const stage = yield* signedIn(handler)
+      const { admit, nonce, seen, server } = stage
+      const sockets = new WebSocketServer({ noServer: true })
+      sockets.on("connection", (socket) => socket.on("message", (data) => socket.send(`got ${String(data)}`)))
+      server.on("upgrade", (request, socket, head) => {
+        void admit(request).then((refusal) => {
+          if (refusal === undefined)
+            return sockets.handleUpgrade(request, socket, head, (open) => void sockets.emit("connection", open))
+          const lines = Object.entries(refusal).map(([name, value]) => `${name}: ${value}`)
+          return socket.end(`HTTP/1.1 401 Unauthorized\r\n${lines.join("\r\n")}\r\ncontent-length: 0\r\n\r\n`)
+        })
+      })
+      Object.assign(nonce, { wanted: "n-1", told: "n-1" })
+      const { url } = yield* byProxy(stage)
+      const answer = yield* Effect.callback<string>((resume) => {
+        const ws = new WebSocket(`${url.replace("http", "ws")}/api/ws?q=1`)
+        ws.on("open", () => ws.send("hello"))
+        ws.on("error", (error) => resume(Effect.die(error)))
+        ws.on("message", (data) => {
+          ws.close()
+          resume(Effect.succeed(String(data)))
+        })
+      })
+      assert.strictEqual(answer, "got hello")
+      assert.deepStrictEqual(seen, ["nonce", "ok"])
+    }).pipe(Effect.scoped),
+  )
+
+  it.live.each<Line>(["1.x", "2.x"])("an MCP client of the SDK %s has it by its fetch", (line) =>
+    Effect.gen(function* () {
+      const { credential, nonce, refreshes, refuses, resource, seen } = yield* signedIn(
+        (request, response) => void handle(request, response),
+      )
+      const home = temporaryFolder("mcp-dpop")
+      const layer = Live.layer({ background: false }).pipe(
+        Layer.provide([Sqlite.layer({ home }), HttpTokenEndpoint.layer]),
+      )
+      yield* Effect.provide(
+        Keeper.use((keeper) => keeper.put(credential)),
+        layer,
+      )
+      Object.assign(nonce, { wanted: "n-1", told: "n-1", next: "n-1" })
+      yield* Effect.promise(async () => {
+        await using keeper = await openKeeper({ home, handleSignals: false, background: false })
+        const { fetch } = mcpAuth(keeper, { credential: "bound", server: resource })
+        const client = await clientWith(line, resource, { fetch })
+        await client.call()
+        refuses.add(fingerprint(await keeper.credential("bound").token()))
+        await Promise.all([client.call(), client.call(), client.call()])
+        await client.close()
+      })
+      assert.strictEqual(refreshes(), 1)
+      // The stream that the SDK asks for beside its calls is refused too, or not, as it comes.
+      assert.deepStrictEqual([...new Set(seen)].toSorted(), ["nonce", "ok", "refused"])
+      assert.lengthOf(
+        seen.filter((said) => said === "nonce"),
+        1,
+      )
+    }).pipe(Effect.scoped),
+  )
+})
