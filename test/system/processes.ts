@@ -80,6 +80,15 @@ export interface Worker extends Running {
   readonly leave: Effect.Effect<void>
 }
 
+/** With a program that speaks lines of JSON. */
+export interface Conversation extends Running {
+  readonly say: (line: string) => Effect.Effect<void>
+  /** What it says next. */
+  readonly next: Effect.Effect<unknown>
+  /** Says that there will be no further line. */
+  readonly leave: Effect.Effect<void>
+}
+
 /** Polls, because processes do not report. */
 export const until = (what: string, holds: () => boolean): Effect.Effect<void> =>
   Effect.gen(function* () {
@@ -170,13 +179,9 @@ export const make = ({ folder, home, prefix = [], secrets }: Place) => {
       return running
     })
 
-  /** `worker.mjs`, once it is ready. */
-  const worker = Effect.fnUntraced(function* (name: string, options: object = {}) {
-    const { child, running, stderr } = yield* launch(
-      Path.join(import.meta.dirname, "worker.mjs"),
-      [name, JSON.stringify(options)],
-      "a program",
-    )
+  /** A program that takes a line at a time and answers in lines of JSON. */
+  const conversation = Effect.fnUntraced(function* (file: string, of: string, args: ReadonlyArray<string>) {
+    const { child, running, stderr } = yield* launch(file, args, of)
     const lines: Array<string> = []
     let isOver = false
     Readline.createInterface({ input: child.stdout })
@@ -188,20 +193,32 @@ export const make = ({ folder, home, prefix = [], secrets }: Place) => {
       if (line !== undefined) return JSON.parse(line) as unknown
       return yield* Effect.die(new Error(`The program ended without an answer. ${printable(stderr.text)}`))
     })
-    const say = (wish: Wish) => Effect.sync(() => void child.stdin.write(`${JSON.stringify(wish)}\n`))
-    // Its first line.
-    yield* next
-    const self: Worker = {
+    const self: Conversation = {
       ...running,
-      ask: (wish) => Effect.andThen(say(wish), next) as Effect.Effect<Answer>,
-      wish: say,
-      answer: next as Effect.Effect<Answer>,
+      next,
+      say: (line) => Effect.sync(() => void child.stdin.write(`${line}\n`)),
       leave: Effect.sync(() => void child.stdin.end()),
     }
     return self
   })
 
-  return { outputs, program, start, worker }
+  /** `worker.mjs`, once it is ready. */
+  const worker = Effect.fnUntraced(function* (name: string, options: object = {}) {
+    const file = Path.join(import.meta.dirname, "worker.mjs")
+    const { next, say, ...rest } = yield* conversation(file, "a program", [name, JSON.stringify(options)])
+    const wish = (wish: Wish) => say(JSON.stringify(wish))
+    // Its first line.
+    yield* next
+    const self: Worker = {
+      ...rest,
+      ask: (wished) => Effect.andThen(wish(wished), next) as Effect.Effect<Answer>,
+      wish,
+      answer: next as Effect.Effect<Answer>,
+    }
+    return self
+  })
+
+  return { conversation, outputs, program, start, worker }
 }
 
 /** The outputs that hold a secret where none may be, by name. */
