@@ -35,7 +35,7 @@ interface Seed {
   /** The part of the file that holds the tokens; `undefined` when it is not there. */
   readonly tokensIn: (content: unknown) => Json | undefined
   /** What stays behind of a program that was killed while it refreshed, below the user's own folder. */
-  readonly locks?: ReadonlyArray<string>
+  readonly locks?: ReadonlyArray<string> | ((addresses: Addresses) => ReadonlyArray<string>)
   /** From which age on its program takes such a lock over. */
   readonly staleMillis?: number
   /** What the access token and the refresh token are called in it. */
@@ -143,6 +143,42 @@ export const seeds = {
     staleMillis: 30_000,
     tokensIn: (content) => member(content, "openai-codex"),
     names: ["access", "refresh"],
+  },
+  piMcp: {
+    program: "piMcp",
+    folder: ".pi/agent",
+    file: "mcp-auth.json",
+    client: registered,
+    isForResource: true,
+    login: ({ resourceUrl }) => `${server}|${resourceUrl}`,
+    content: ({ accessToken, client, expiresAt, refreshToken }, { issuer, resourceUrl, tokenEndpoint }) => ({
+      [`${server}|${resourceUrl}`]: {
+        clientInformation: { client_id: client.clientId, ...unknown },
+        tokens: {
+          access_token: accessToken,
+          refresh_token: refreshToken,
+          token_type: "Bearer",
+          expires_in: 3600,
+          ...unknown,
+        },
+        tokensExpireAt: expiresAt,
+        discovery: {
+          authorizationServerUrl: issuer,
+          authorizationServerMetadata: { issuer, token_endpoint: tokenEndpoint },
+        },
+      },
+      ...unknown,
+    }),
+    locks: ({ resourceUrl }) => {
+      const digest = Crypto.createHash("sha256").update(`${server}|${resourceUrl}`).digest("hex")
+      return [`.pi/agent/mcp-auth-refresh-${digest.slice(0, 16)}.lock`]
+    },
+    staleMillis: 20_000,
+    tokensIn: (content) => {
+      const entry = Object.entries((content ?? {}) as Json).find(([key]) => key.startsWith(`${server}|`))
+      return member(entry?.[1], "tokens")
+    },
+    names: ["access_token", "refresh_token"],
   },
   opencode: {
     program: "opencode",

@@ -171,8 +171,12 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
         return self
       })
 
-      const locks = (owner: OwnerName) =>
-        (seedOf(owner).locks ?? []).filter((lock) => Fs.existsSync(Path.join(user, lock)))
+      const locks = (owner: OwnerName): ReadonlyArray<string> => {
+        const { locks = [] } = seedOf(owner)
+        return (typeof locks === "function" ? locks(addresses) : locks).filter((lock) =>
+          Fs.existsSync(Path.join(user, lock)),
+        )
+      }
 
       const later = (millis: number): Effect.Effect<void> =>
         Effect.suspend(() => {

@@ -13,8 +13,9 @@ export const flock = async (
   path: string,
   lock: string,
   mode: "exclusive" | "shared" = "exclusive",
+  fileMode = 0o600,
 ): Promise<() => void> => {
-  const fd = Fs.openSync(path, Fs.constants.O_RDWR | Fs.constants.O_CREAT, 0o600)
+  const fd = Fs.openSync(path, Fs.constants.O_RDWR | Fs.constants.O_CREAT, fileMode)
   const isTaken = (): boolean => {
     const { error, status } = ChildProcess.spawnSync("flock", [`--${mode}`, "--nonblock", "3"], {
       stdio: ["ignore", "ignore", "ignore", fd],

@@ -112,7 +112,7 @@ const provenanceOf = (tokens: Json): Json => {
 }
 
 const commit = async (before: Auth, body: Json): Promise<void> => {
-  const release = await flock(at("auth.lock"), "auth.lock")
+  const release = await flock(at("auth.lock"), "auth.lock", "exclusive", 0o666)
   const real = Fs.existsSync(path) ? Fs.realpathSync(path) : path
   const releaseFile = await flock(Path.join(Path.dirname(real), "auth.json.lock"), "auth.json.lock")
   const stored = load()
