@@ -68,7 +68,7 @@ export const seeds = {
     file: "auth.json",
     client: openai,
     policy: { accessTokens: "jwt" },
-    content: ({ accessToken, refreshToken }, { issuer }) => ({
+    content: ({ accessToken, refreshToken }) => ({
       ...unknown,
       auth_mode: "chatgpt",
       OPENAI_API_KEY: null,
@@ -80,7 +80,7 @@ export const seeds = {
         access_token: accessToken,
         ...unknown,
         refresh_token: refreshToken,
-        oauth_provenance: { issuer, client_id: openai.clientId },
+        oauth_provenance: { issuer: "https://auth.openai.com", client_id: openai.clientId },
         account_id: "acct_fake",
       },
       last_refresh: "2026-11-20T22:53:51.477256783Z",

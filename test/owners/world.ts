@@ -22,6 +22,7 @@ import type { Overrides } from "../../src/testing/Policy.ts"
 import type { Presentation } from "../../src/testing/Presentation.ts"
 import { temporaryFolder } from "../run.ts"
 import * as Processes from "../system/processes.ts"
+import { internet } from "./internet.ts"
 import type { Plan } from "./parts/program.ts"
 import { type OwnerName, owners, placeOf, seedOf, seeds, type Shown, tokensOf } from "./seeds.ts"
 
@@ -98,7 +99,6 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
       Fs.mkdirSync(user)
       const secretPrefix = `simulated-${Crypto.randomBytes(12).toString("hex")}-`
       const secrets: Processes.Secrets = { everywhere: () => [secretPrefix], inResults: () => [`${secretPrefix}rt-`] }
-      const processes = Processes.make({ folder: user, home: Path.join(user, "home"), secrets })
       const clock = yield* Clock.Clock
       let aheadMillis = 0
       const now = () => clock.currentTimeMillisUnsafe() + aheadMillis
@@ -113,6 +113,8 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
       }
       const at = yield* Effect.orDie(Effect.provideService(listen({ clients, secretPrefix }), Clock.Clock, laterClock))
       const living: Array<Owner> = []
+      const env = yield* internet(at.tokenEndpoint, user)
+      const processes = Processes.make({ env, folder: user, home: Path.join(user, "home"), secrets })
 
       const addresses = { issuer: at.url, tokenEndpoint: at.tokenEndpoint, resourceUrl: at.resourceUrl }
 

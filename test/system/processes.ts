@@ -110,9 +110,11 @@ export interface Place {
   readonly secrets: Secrets
   /** Put before each command, such as `nsenter`. */
   readonly prefix?: ReadonlyArray<string> | undefined
+  /** More of their environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined
 }
 
-export const make = ({ folder, home, prefix = [], secrets }: Place) => {
+export const make = ({ env = {}, folder, home, prefix = [], secrets }: Place) => {
   const outputs: Array<Output> = []
   /** For what a failing test would print. */
   const printable = (text: string): string => (leaks(text, secrets.everywhere()) ? "(A secret is in it.)" : text)
@@ -132,7 +134,7 @@ export const make = ({ folder, home, prefix = [], secrets }: Place) => {
         ChildProcess.spawn(command, rest, {
           cwd: folder,
           // Whatever it writes anywhere is below the folder, and is searched with it.
-          env: { PATH: process.env["PATH"], HOME: folder, TMPDIR: folder, TOKENKEEP_HOME: home },
+          env: { PATH: process.env["PATH"], HOME: folder, TMPDIR: folder, TOKENKEEP_HOME: home, ...env },
         }),
       ),
       (child) => Effect.sync(() => child.kill("SIGKILL")),
