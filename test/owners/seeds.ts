@@ -20,6 +20,9 @@ export interface Addresses {
 interface Seed {
   /** The program beside this file, in `programs`. */
   readonly program: string
+  /** How Tokenkeep calls its owner, and the login in the file. */
+  readonly id: string
+  readonly entry: string
   /** Below the user's own folder. */
   readonly folder: string
   readonly file: string
@@ -64,6 +67,8 @@ const codexKey = (url: string): string => {
 export const seeds = {
   codex: {
     program: "codex",
+    id: "codex",
+    entry: "chatgpt",
     folder: ".codex",
     file: "auth.json",
     client: openai,
@@ -90,6 +95,8 @@ export const seeds = {
   },
   codexMcp: {
     program: "codexMcp",
+    id: "codex-mcp",
+    entry: "srv",
     folder: ".codex",
     file: ".credentials.json",
     client: registered,
@@ -124,6 +131,8 @@ export const seeds = {
   },
   pi: {
     program: "pi",
+    id: "pi",
+    entry: "openai-codex",
     folder: ".pi/agent",
     file: "auth.json",
     client: openai,
@@ -146,6 +155,8 @@ export const seeds = {
   },
   piMcp: {
     program: "piMcp",
+    id: "pi",
+    entry: "srv",
     folder: ".pi/agent",
     file: "mcp-auth.json",
     client: registered,
@@ -182,6 +193,8 @@ export const seeds = {
   },
   opencode: {
     program: "opencode",
+    id: "opencode",
+    entry: "openai",
     folder: ".local/share/opencode",
     file: "auth.json",
     client: openai,
@@ -202,6 +215,8 @@ export const seeds = {
   },
   opencodeMcp: {
     program: "opencodeMcp",
+    id: "opencode",
+    entry: "srv",
     folder: ".local/share/opencode",
     file: "mcp-auth.json",
     client: registered,
@@ -221,6 +236,8 @@ export const seeds = {
   },
   gemini: {
     program: "gemini",
+    id: "gemini",
+    entry: "google",
     folder: ".gemini",
     file: "oauth_creds.json",
     client: {
@@ -244,6 +261,8 @@ export const seeds = {
   },
   geminiMcp: {
     program: "geminiMcp",
+    id: "gemini",
+    entry: "srv",
     folder: ".gemini",
     file: "mcp-oauth-tokens.json",
     client: registered,
@@ -269,6 +288,8 @@ export const seeds = {
   },
   qwen: {
     program: "qwen",
+    id: "qwen",
+    entry: "qwen",
     folder: ".qwen",
     file: "oauth_creds.json",
     client: { clientId: "f0304373b74a44d2b584a3fb70ca9e56" },
@@ -287,6 +308,8 @@ export const seeds = {
   },
   claude: {
     program: "claude",
+    id: "claude-code",
+    entry: "claude",
     folder: ".claude",
     file: ".credentials.json",
     client: { clientId: "9d1c250a-e61b-44d9-88ed-5944d1962f5e" },

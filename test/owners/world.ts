@@ -11,11 +11,14 @@
 import { assert } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as ChildProcess from "node:child_process"
 import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
+import * as Sqlite from "../../src/store/sqlite.ts"
 import { type Listening, listen } from "../../src/testing/http.ts"
 import * as Faults from "../../src/testing/Fault.ts"
 import type { Overrides } from "../../src/testing/Policy.ts"
@@ -66,11 +69,14 @@ export interface World extends Listening {
   readonly seed: (owner: OwnerName, leftMillis: number, policy?: Overrides) => Held
   /** A fake owner, once it is ready. */
   readonly owner: (owner: OwnerName, plan?: Partial<Plan>) => Effect.Effect<Owner, never, Scope.Scope>
-  /** The command line, with its home in the user's folder. */
-  readonly command: (
-    args: ReadonlyArray<string>,
-    input?: string,
-  ) => Effect.Effect<Processes.Running, never, Scope.Scope>
+  /** A command, with its home in the user's folder. */
+  readonly start: (args: ReadonlyArray<string>) => Effect.Effect<Processes.Running, never, Scope.Scope>
+  /** The same to its end. */
+  readonly run: (...args: ReadonlyArray<string>) => Effect.Effect<Processes.Finished>
+  /** The login of an owner, kept as "login" in a mode. */
+  readonly keep: (owner: OwnerName, mode: "borrow" | "co-own") => Effect.Effect<void>
+  /** What stands in the store. */
+  readonly kept: Effect.Effect<Shown | undefined>
   readonly presentations: () => ReadonlyArray<Presentation>
   /** The locks that are there of those that a program may leave behind, as paths below the user's folder. */
   readonly locks: (owner: OwnerName) => ReadonlyArray<string>
@@ -114,7 +120,10 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
       const at = yield* Effect.orDie(Effect.provideService(listen({ clients, secretPrefix }), Clock.Clock, laterClock))
       const living: Array<Owner> = []
       const env = yield* internet(at.tokenEndpoint, user)
-      const processes = Processes.make({ env, folder: user, home: Path.join(user, "home"), secrets })
+      const home = Path.join(user, "home")
+      const processes = Processes.make({ env, folder: user, home, secrets })
+      const start = (args: ReadonlyArray<string>) => processes.start(args)
+      const run = (...args: ReadonlyArray<string>) => Effect.scoped(Effect.flatMap(start(args), (it) => it.finished))
 
       const addresses = { issuer: at.url, tokenEndpoint: at.tokenEndpoint, resourceUrl: at.resourceUrl }
 
@@ -191,7 +200,22 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
         user,
         seed,
         owner,
-        command: processes.start,
+        start,
+        run,
+        keep: (owner, mode) => {
+          const { entry, id } = seedOf(owner)
+          const path = Path.join(user, placeOf(owner))
+          const importing = run("import", path, "--from", id, "--entry", entry, "--name", "login", "--mode", mode)
+          return Effect.map(importing, ({ code, stderr }) => assert.strictEqual(code, 0, stderr))
+        },
+        kept: Effect.scoped(
+          Effect.gen(function* () {
+            const store = yield* Sqlite.make({ home })
+            const found = yield* store.read("login")
+            const shown = (token: Redacted.Redacted | undefined) => token && fingerprint(Redacted.value(token))
+            return found && { access: shown(found.tokens.accessToken), refresh: shown(found.tokens.refreshToken) }
+          }),
+        ).pipe(Effect.orDie),
         presentations: () => at.server.presentations(),
         locks,
         age: (owner, millis) => {
@@ -210,6 +234,9 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
 
 /** The steps of an owner, in order. */
 export const steps = (owner: Owner): ReadonlyArray<string> => owner.said().map(({ step }) => step)
+
+export const assertEnded = ({ code, signal, stderr }: Processes.Finished, expected: number): void =>
+  assert.strictEqual(signal ?? code, expected, stderr)
 
 /** What it did with locks, in order. */
 export const locksIn = (owner: Owner): ReadonlyArray<readonly [step: string, lock: unknown]> =>
