@@ -1,11 +1,10 @@
 /** A login that its owner keeps fresh, borrowed by the command line: every presentation is the owner's. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { assertEnded, hasFlock, hour, type OwnerName, owners, world } from "./world.ts"
+import { runnable } from "./together.ts"
+import { assertEnded, hour, world } from "./world.ts"
 
-const runs = (name: OwnerName): boolean => hasFlock || !name.startsWith("codex")
-
-describe.each(owners.filter(runs))("%s", (name) => {
+describe.each(runnable)("%s", (name) => {
   it.live("what the owner keeps fresh is served, and while it writes nobody is signed out", () =>
     world((world) =>
       Effect.gen(function* () {
@@ -32,7 +31,7 @@ describe.each(owners.filter(runs))("%s", (name) => {
     ),
   )
 
-  it.live("an owner that died in its write costs it nothing while its token lives, and then says so", () =>
+  it.live("an owner that died in its write costs nobody the token that lives", () =>
     world((world) =>
       Effect.gen(function* () {
         const held = world.seed(name, hour)

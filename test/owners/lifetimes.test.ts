@@ -1,12 +1,11 @@
 /** Each fake owner by itself keeps its login alive, as its program does. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { hasFlock, hour, owners, steps, world } from "./world.ts"
+import { runnable } from "./together.ts"
+import { hour, steps, world } from "./world.ts"
 
-const flocks: ReadonlyArray<string> = ["codex", "codexMcp"]
-
-describe.each(owners)("%s", (name) => {
-  it.live.skipIf(flocks.includes(name) && !hasFlock)("refreshes its login over three lifetimes", () =>
+describe.each(runnable)("%s", (name) => {
+  it.live("refreshes its login over three lifetimes", () =>
     world((world) =>
       Effect.gen(function* () {
         const held = world.seed(name, hour)

@@ -1,7 +1,8 @@
 /** What befalls each program's login without Tokenkeep: two of them at expiry, and one killed at each step. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { hasFlock, type OwnerName, owners, seedOf, steps, world } from "./world.ts"
+import { runnable } from "./together.ts"
+import { type OwnerName, seedOf, steps, world } from "./world.ts"
 
 /**
  * How it is when two want the login at the same moment, what is in the file of one that dies in its write, and how many
@@ -20,12 +21,10 @@ const contract = {
   claude: { presents: 1, torn: false, leaves: 2 },
 } as const satisfies Record<OwnerName, object>
 
-const runs = (name: OwnerName): boolean => hasFlock || !name.startsWith("codex")
-
 /** Where no refresh token ends with its use, none is lost. */
 const rotates = (name: OwnerName): boolean => seedOf(name).policy?.reuse !== "notRotating"
 
-describe.each(owners.filter(runs))("%s", (name) => {
+describe.each(runnable)("%s", (name) => {
   const { leaves, presents, torn } = contract[name]
 
   it.live(`two at expiry present the refresh token ${presents === 1 ? "once" : "twice"}`, () =>

@@ -170,6 +170,7 @@ export const seeds = {
           refresh_token: refreshToken,
           token_type: "Bearer",
           expires_in: 3600,
+          scope: "a b",
           ...unknown,
         },
         tokensExpireAt: expiresAt,

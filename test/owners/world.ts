@@ -10,6 +10,7 @@
  */
 import { assert } from "@effect/vitest"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -62,6 +63,19 @@ export interface Held {
   readonly accessToken: () => string
 }
 
+/** What stands in the store; `ticket` and `answer` tell how far a refresh has come. */
+export interface Kept extends Shown {
+  readonly ticket: boolean
+  readonly answer: boolean
+}
+
+/** An answer that the server keeps back. */
+export interface Hold {
+  /** The request is there. */
+  readonly reached: Effect.Effect<void>
+  readonly release: Effect.Effect<void>
+}
+
 export interface World extends Listening {
   /** The user's own folder. */
   readonly user: string
@@ -76,7 +90,9 @@ export interface World extends Listening {
   /** The login of an owner, kept as "login" in a mode. */
   readonly keep: (owner: OwnerName, mode: "borrow" | "co-own") => Effect.Effect<void>
   /** What stands in the store. */
-  readonly kept: Effect.Effect<Shown | undefined>
+  readonly kept: Effect.Effect<Kept | undefined>
+  /** The server keeps the next answer back: before its work on the request, or after. */
+  readonly hold: (when: "before" | "after") => Hold
   readonly presentations: () => ReadonlyArray<Presentation>
   /** The locks that are there of those that a program may leave behind, as paths below the user's folder. */
   readonly locks: (owner: OwnerName) => ReadonlyArray<string>
@@ -107,6 +123,7 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
       const secrets: Processes.Secrets = { everywhere: () => [secretPrefix], inResults: () => [`${secretPrefix}rt-`] }
       const clock = yield* Clock.Clock
       let aheadMillis = 0
+      let holding: { readonly reached: Deferred.Deferred<void>; readonly released: Deferred.Deferred<void> } | undefined
       const now = () => clock.currentTimeMillisUnsafe() + aheadMillis
       const laterClock: Clock.Clock = {
         currentTimeMillisUnsafe: now,
@@ -115,7 +132,14 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
         currentTimeNanos: Effect.sync(() => BigInt(now()) * 1_000_000n),
         monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
         monotonicTimeNanos: clock.monotonicTimeNanos,
-        sleep: (duration) => clock.sleep(duration),
+        // Only the server sleeps by it, and only while it keeps an answer back.
+        sleep: () =>
+          Effect.suspend(() => {
+            const held = holding
+            return held
+              ? Effect.andThen(Deferred.succeed(held.reached, undefined), Deferred.await(held.released))
+              : Effect.void
+          }),
       }
       const at = yield* Effect.orDie(Effect.provideService(listen({ clients, secretPrefix }), Clock.Clock, laterClock))
       const living: Array<Owner> = []
@@ -213,7 +237,14 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
             const store = yield* Sqlite.make({ home })
             const found = yield* store.read("login")
             const shown = (token: Redacted.Redacted | undefined) => token && fingerprint(Redacted.value(token))
-            return found && { access: shown(found.tokens.accessToken), refresh: shown(found.tokens.refreshToken) }
+            return (
+              found && {
+                access: shown(found.tokens.accessToken),
+                refresh: shown(found.tokens.refreshToken),
+                ticket: found.ticket !== undefined,
+                answer: found.ticket?.answer !== undefined,
+              }
+            )
           }),
         ).pipe(Effect.orDie),
         presentations: () => at.server.presentations(),
@@ -225,6 +256,15 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
           }
         },
         later,
+        hold: (when) => {
+          const held = { reached: Deferred.makeUnsafe<void>(), released: Deferred.makeUnsafe<void>() }
+          holding = held
+          at.server.script(when === "before" ? { beforeMillis: 1 } : { afterMillis: 1 })
+          return {
+            reached: Deferred.await(held.reached),
+            release: Effect.asVoid(Deferred.succeed(held.released, undefined)),
+          }
+        },
       })
       const [leaking] = Processes.leaking(processes.outputs, secrets)
       assert.isUndefined(leaking, `a secret is in the ${leaking}`)
@@ -235,7 +275,7 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
 /** The steps of an owner, in order. */
 export const steps = (owner: Owner): ReadonlyArray<string> => owner.said().map(({ step }) => step)
 
-export const assertEnded = ({ code, signal, stderr }: Processes.Finished, expected: number): void =>
+export const assertEnded = ({ code, signal, stderr }: Processes.Finished, expected: number | NodeJS.Signals): void =>
   assert.strictEqual(signal ?? code, expected, stderr)
 
 /** What it did with locks, in order. */
