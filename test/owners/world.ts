@@ -143,7 +143,11 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
       }
       const at = yield* Effect.orDie(Effect.provideService(listen({ clients, secretPrefix }), Clock.Clock, laterClock))
       const living: Array<Owner> = []
-      const env = yield* internet(at.tokenEndpoint, user)
+      const env = {
+        ...(yield* internet(at.tokenEndpoint, user)),
+        // Shared by all of a run: without it, a fake takes twice as long to start.
+        NODE_COMPILE_CACHE: Path.join(user, "../../compiled"),
+      }
       const home = Path.join(user, "home")
       const processes = Processes.make({ env, folder: user, home, secrets })
       const start = (args: ReadonlyArray<string>) => processes.start(args)
