@@ -81,7 +81,7 @@ describe.each(runnable.filter(locks))("%s, which locks while it refreshes", (nam
     ),
   )
 
-  it.live("we refresh at expiry: two owners wait, and take what we got", () =>
+  it.live("we refresh at expiry: two owners and another of us wait, and take what we got", () =>
     world((world) =>
       Effect.gen(function* () {
         const held = world.seed(name, -1_000)
@@ -90,6 +90,7 @@ describe.each(runnable.filter(locks))("%s, which locks while it refreshes", (nam
         const hold = world.hold("after")
         const ours = yield* world.start(["token", "login"])
         yield* hold.reached
+        const other = yield* world.start(["token", "login"])
         for (const owner of [one, two]) {
           yield* owner.order("use")
           yield* owner.reached("waiting")
@@ -97,6 +98,7 @@ describe.each(runnable.filter(locks))("%s, which locks while it refreshes", (nam
         yield* hold.release
         const finished = yield* ours.finished
         assertEnded(finished, 0)
+        assert.strictEqual((yield* other.finished).result, finished.result)
         for (const owner of [one, two]) {
           assert.include(yield* owner.reached("used", "failed"), { step: "used", access: finished.result })
           assert.include(steps(owner), "adopted")

@@ -29,5 +29,10 @@ export const reached = (world: World, step: "ticket" | "answer"): Effect.Effect<
       yield* look
       yield* Effect.sleep(5)
     }
-  }).pipe(Effect.timeout("15 seconds"), Effect.orDie)
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: "15 seconds",
+      orElse: () => Effect.die(new Error(`Waited in vain for the ${step} of a refresh of ours`)),
+    }),
+  )
 }
