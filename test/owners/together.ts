@@ -1,7 +1,8 @@
-/** What the tests of logins that are kept fresh together ask of both sides. */
+/** What the tests of owners have in common. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { type Held, hasFlock, type Kept, type OwnerName, owners, type World } from "./world.ts"
+import * as Fs from "node:fs"
+import { type Held, hasFlock, type OwnerName, owners, type World } from "./world.ts"
 
 /** Those whose fakes run here. */
 export const runnable = owners.filter((name) => hasFlock || !name.startsWith("codex"))
@@ -20,19 +21,19 @@ export const assertAgreed = Effect.fnUntraced(function* (world: World, held: Hel
   assert.isFalse(kept.ticket)
 })
 
+export type Json = Readonly<Record<string, unknown>>
+
+/** Somebody changes a file by hand. */
+export const rewrite = (path: string, change: (content: Json) => unknown): void =>
+  Fs.writeFileSync(path, JSON.stringify(change(JSON.parse(Fs.readFileSync(path, "utf8")) as Json)))
+
 /** Until the store says so of a refresh of ours. */
 export const reached = (world: World, step: "ticket" | "answer"): Effect.Effect<void> => {
-  let kept: Kept | undefined
-  const look = Effect.map(world.kept, (found) => (kept = found))
-  return Effect.gen(function* () {
-    while (!kept?.[step]) {
-      yield* look
-      yield* Effect.sleep(5)
-    }
-  }).pipe(
-    Effect.timeoutOrElse({
-      duration: "15 seconds",
-      orElse: () => Effect.die(new Error(`Waited in vain for the ${step} of a refresh of ours`)),
-    }),
+  const look: Effect.Effect<void> = Effect.flatMap(world.kept, (kept) =>
+    kept?.[step] ? Effect.void : Effect.andThen(Effect.sleep(5), look),
   )
+  return Effect.timeoutOrElse(look, {
+    duration: "15 seconds",
+    orElse: () => Effect.die(new Error(`Waited in vain for the ${step} of a refresh of ours`)),
+  })
 }
