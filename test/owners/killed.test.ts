@@ -13,7 +13,7 @@ import { assertEnded, hour, type OwnerName, seedOf, world } from "./world.ts"
 const forgiving = { reuse: "idempotent", graceMillis: hour } as const
 
 /** One of each kind: the others lock and write as one of these does. */
-const kinds = runnable.filter((name) => ["codex", "codexMcp", "pi", "opencode", "qwen", "claude"].includes(name))
+const kinds = runnable.filter((name) => ["codex", "codexMcp", "pi", "qwen", "claude"].includes(name))
 
 /** Written beside the file and renamed: nobody ever sees half of it. */
 const renames: ReadonlyArray<OwnerName> = ["codex", "qwen", "claude"]
@@ -39,29 +39,6 @@ describe.each(kinds)("%s", (name) => {
         const ours = yield* world.run("token", "login")
         assertEnded(ours, 0)
         assert.strictEqual(ours.result, used["access"])
-        yield* assertAgreed(world, held)
-        assert.lengthOf(world.presentations(), 2)
-        assert.deepStrictEqual(world.locks(name), [])
-      }),
-    ),
-  )
-
-  it.live("we are killed with the request on its way: we go on, and the owner follows", () =>
-    world((world) =>
-      Effect.gen(function* () {
-        const held = world.seed(name, -1_000, forgiving)
-        yield* world.keep(name, "co-own")
-        const owner = yield* world.owner(name)
-        const hold = world.hold("after")
-        const victim = yield* world.start(["token", "login"])
-        yield* hold.reached
-        yield* victim.kill("SIGKILL")
-        yield* victim.finished
-        yield* hold.release
-        world.age(name, pastStale(name))
-        const ours = yield* world.run("token", "login")
-        assertEnded(ours, 0)
-        assert.include(yield* owner.use, { step: "used", access: ours.result })
         yield* assertAgreed(world, held)
         assert.lengthOf(world.presentations(), 2)
         assert.deepStrictEqual(world.locks(name), [])
@@ -122,15 +99,9 @@ describe.each(kinds)("%s", (name) => {
           assertEnded(yield* world.run("token", "login"), 4)
           assert.isTrue(half.equals(Fs.readFileSync(held.path)))
           yield* owner.order("free")
-        } else if (locks(name)) {
+        } else {
           const ours = yield* world.start(["token", "login"])
           yield* reached(world, "ticket")
-          yield* owner.order("free")
-          assertEnded(yield* ours.finished, 0)
-        } else {
-          // Only a write waits for its locks: who asks gets the same answer, and both write that.
-          const ours = yield* world.start(["token", "login"])
-          yield* reached(world, "answer")
           yield* owner.order("free")
           assertEnded(yield* ours.finished, 0)
         }
@@ -139,7 +110,7 @@ describe.each(kinds)("%s", (name) => {
         assertEnded(after, 0)
         assert.strictEqual(after.result, used["access"])
         yield* assertAgreed(world, held)
-        assert.lengthOf(world.presentations(), renames.includes(name) && !locks(name) ? 2 : 1)
+        assert.lengthOf(world.presentations(), 1)
       }),
     ),
   )
@@ -170,6 +141,29 @@ describe.each(kinds.filter((name) => !renames.includes(name)))("%s, which writes
 })
 
 describe.each(kinds.filter(locks))("%s, which locks while it refreshes", (name) => {
+  it.live("we are killed with the request on its way: we go on, and the owner follows", () =>
+    world((world) =>
+      Effect.gen(function* () {
+        const held = world.seed(name, -1_000, forgiving)
+        yield* world.keep(name, "co-own")
+        const owner = yield* world.owner(name)
+        const hold = world.hold("after")
+        const victim = yield* world.start(["token", "login"])
+        yield* hold.reached
+        yield* victim.kill("SIGKILL")
+        yield* victim.finished
+        yield* hold.release
+        world.age(name, pastStale(name))
+        const ours = yield* world.run("token", "login")
+        assertEnded(ours, 0)
+        assert.include(yield* owner.use, { step: "used", access: ours.result })
+        yield* assertAgreed(world, held)
+        assert.lengthOf(world.presentations(), 2)
+        assert.deepStrictEqual(world.locks(name), [])
+      }),
+    ),
+  )
+
   it.live("both are killed before anything was sent: our ticket is in doubt, and nothing is lost", () =>
     world((world) =>
       Effect.gen(function* () {
