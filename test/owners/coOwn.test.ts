@@ -54,6 +54,8 @@ describe.each(runnable.filter((name) => name !== "gemini"))("%s, which refreshes
         yield* owner.reached("granted")
         const ours = yield* world.start(["token", "login"])
         yield* reached(world, "ticket")
+        // Another one starts meanwhile, which leaves us the time to do what is wrong.
+        yield* world.owner(name)
         yield* owner.order("free")
         const used = yield* owner.reached("used")
         const finished = yield* ours.finished
