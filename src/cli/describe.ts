@@ -79,6 +79,23 @@ const mintWords = (mint: Mint): string =>
     ? "the client asks for each token in its own name"
     : `each token is had by the word of ${mint.parent}'s identity provider`
 
+/** How its owner's file stands to what is kept here, where that is worth a word. */
+const ownerWords = ({ credential, owner }: Status): string => {
+  switch (owner?._tag) {
+    case undefined:
+    case "InStep":
+      return ""
+    case "Moved":
+      return "; newer tokens are there, which the next request takes over"
+    case "Behind":
+      return `; its file is behind, and is written with the next tokenkeep token ${credential.name}`
+    case "Apart":
+    case "SignedOut":
+    case "Unclear":
+      return `; ${owner.cause}`
+  }
+}
+
 /** Why there is no refresh token. */
 const withoutRefresh = ({ foreign, mint }: Credential): string => {
   if (foreign?.mode === "borrow") return `none here: ${foreign.program}'s is never used`
@@ -116,7 +133,7 @@ export const lines = (status: Status, now: number): ReadonlyArray<string> => {
     ["provider", `${document.provider}, a reused refresh token: ${reuse}`],
     ["access token", `fingerprint ${tokens.access_token_fingerprint}`],
     ["refresh token", tokens.refresh_token_fingerprint ? `fingerprint ${tokens.refresh_token_fingerprint}` : noRefresh],
-    ["mode", credential.foreign && foreignWords(credential.foreign)],
+    ["mode", credential.foreign && `${foreignWords(credential.foreign)}${ownerWords(status)}`],
     ["next", nextStep(status)],
   ]
   return [
@@ -156,6 +173,7 @@ export const json = (status: Status) => {
       place: credential.foreign.place,
       entry: credential.foreign.entry,
       mode: credential.foreign.mode,
+      sight: status.owner?._tag,
     },
     ...GrantDocument.toDocument(credential),
   }

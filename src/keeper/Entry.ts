@@ -75,6 +75,8 @@ export interface Entry extends Sleeper {
   foreign: Foreign | undefined
   /** Why that program's file is behind. */
   owed: string | undefined
+  /** It is being written at this moment. */
+  isTelling: boolean
   flight: Flight | undefined
   /** The record as it was last seen, while an answer is written down in it that nobody has acted on. */
   kept: Credential | undefined
@@ -102,6 +104,7 @@ export const make = (name: string, background: boolean): Entry => ({
   signedIn: false,
   foreign: undefined,
   owed: undefined,
+  isTelling: false,
   flight: undefined,
   kept: undefined,
   verdict: undefined,

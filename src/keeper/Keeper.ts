@@ -12,6 +12,7 @@ import type { Credential } from "../lifecycle/Credential.ts"
 import type { Line } from "../lifecycle/History.ts"
 import type { StoreUnavailable } from "../store/CredentialStore.ts"
 import type { CredentialNotFound, TokenError } from "./errors.ts"
+import type { Sight } from "./Owners.ts"
 
 /** An access token, and what is worth saying about it. `expiresAt` in epoch milliseconds, absent when unknown. */
 export interface Access {
@@ -46,6 +47,8 @@ export interface Status {
   /** When something happens by itself next, if anything does; and what a person can do, if anything is to be done. */
   readonly refreshAt: number | undefined
   readonly advice: string | undefined
+  /** What the file of another program says, where the login is its too (`credential.foreign`). */
+  readonly owner: Sight | undefined
 }
 
 /** One credential of a Keeper. Cheap to make and to keep; it reads nothing until it is asked. */

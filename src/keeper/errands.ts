@@ -41,6 +41,8 @@ export interface Surroundings {
   readonly dispatch: (entry: Entry, event: Event) => Effect.Effect<void>
   /** The store has nothing under this name any more. */
   readonly forget: (entry: Entry) => void
+  /** Runs in a fiber of the Keeper to its end. */
+  readonly work: (task: Effect.Effect<void>) => Effect.Effect<void>
   /** Tells a line to whoever wants to hear it, and to the history. */
   readonly told: (entry: Entry, line: Line) => void
   /** A credential has come into view that its owner uses too. */
@@ -62,6 +64,7 @@ export const make = (surroundings: Surroundings) => {
     store,
     told,
     view,
+    work,
   } = surroundings
   const now = () => clock.currentTimeMillisUnsafe()
   let tickets = 0
@@ -118,6 +121,21 @@ export const make = (surroundings: Surroundings) => {
       ...Recorder.fingerprintsOf(credential),
     })
 
+  /** Nobody who wants a token waits for that: the owner may be writing itself. */
+  const tellOwner = (entry: Entry, credential: Credential): Effect.Effect<void> => {
+    if (entry.isTelling) return Effect.void
+    entry.isTelling = true
+    return work(
+      Effect.flatMap(owners.catchUp(credential), (trouble) => {
+        entry.isTelling = false
+        entry.owed = trouble
+        if (trouble !== undefined) return Effect.void
+        noted(entry, "OwnerTold", credential.generation, credential)
+        return Effect.ignore(store.append(entry.name, Recorder.take(entry)))
+      }),
+    )
+  }
+
   const sighted = Effect.fnUntraced(function* (entry: Entry, credential: Credential, sight: Sight) {
     const { foreign, generation } = credential
     switch (sight._tag) {
@@ -126,11 +144,9 @@ export const make = (surroundings: Surroundings) => {
         noted(entry, "OwnerRefreshed", generation + 1, { tokens })
         return (yield* swap(entry, commitOf(credential, tokens, 0))).credential
       }
-      case "Behind": {
-        entry.owed = yield* owners.catchUp(credential)
-        if (entry.owed === undefined) noted(entry, "OwnerTold", generation, credential)
+      case "Behind":
+        yield* tellOwner(entry, credential)
         return credential
-      }
       case "InStep": {
         entry.owed = undefined
         // It was signed out there, and the same login is back.

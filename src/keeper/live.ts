@@ -33,7 +33,7 @@ import * as Errands from "./errands.ts"
 import { Processes } from "./Processes.ts"
 import { Decide, Listener, Observer } from "./hooks.ts"
 import * as Following from "./following.ts"
-import { Owners } from "./Owners.ts"
+import { isShared, Owners } from "./Owners.ts"
 import { makeView } from "./sighting.ts"
 import * as Recorder from "./recorder.ts"
 import * as Standing from "./standing.ts"
@@ -240,6 +240,7 @@ export const make = Effect.fnUntraced(function* (
     dispatch,
     forget,
     told,
+    work,
     shared: (entry) => following.follow(entry),
   })
 
@@ -384,7 +385,10 @@ export const make = Effect.fnUntraced(function* (
       credential === undefined ? Effect.fail(Wording.notFound(name)) : Effect.succeed(credential),
     )
 
-  const statusOf = (credential: Credential): Status => Standing.statusOf(credential, view(credential), now())
+  const statusOf = (credential: Credential): Effect.Effect<Status> =>
+    Effect.map(isShared(credential.foreign) ? owners.look(credential) : Effect.undefined, (sight) =>
+      Standing.statusOf(credential, view(credential), now(), sight),
+    )
 
   return Keeper.of({
     credential: handle,
@@ -395,9 +399,9 @@ export const make = Effect.fnUntraced(function* (
       if (entry !== undefined) yield* errands.look(entry)
       return stored!
     }),
-    status: (name) => Effect.map(readable(name), statusOf),
+    status: (name) => Effect.flatMap(readable(name), statusOf),
     history: store.history,
-    list: Effect.map(store.list, (credentials) => credentials.map(statusOf)),
+    list: Effect.flatMap(store.list, (credentials) => Effect.forEach(credentials, statusOf)),
     remove: Effect.fnUntraced(function* (name) {
       if (!(yield* store.remove(name))) return yield* Wording.notFound(name)
       yield* Effect.ignore(store.append(name, deed("Removed", 0)))

@@ -6,6 +6,7 @@ import { usable } from "../lifecycle/rules.ts"
 import type { View } from "../lifecycle/View.ts"
 import type { Entry } from "./Entry.ts"
 import type { Status } from "./Keeper.ts"
+import type { Sight } from "./Owners.ts"
 import * as Wording from "./wording.ts"
 
 /** The top-level state and the innermost one. */
@@ -57,7 +58,7 @@ export const refusedGeneration = ({ cell, state }: Entry, token: string): number
 }
 
 /** A credential as the next short command would find it. */
-export const statusOf = (credential: Credential, view: View, now: number): Status => {
+export const statusOf = (credential: Credential, view: View, now: number, owner?: Sight): Status => {
   const [state] = decide(initial(false), { type: "Looked", now, view })
   const [top, detail] = stateOf(state)
   const isOver = top === "dead" || detail === "ending"
@@ -67,5 +68,6 @@ export const statusOf = (credential: Credential, view: View, now: number): Statu
     usable: usable(state.context, now),
     refreshAt: !isOver && Number.isFinite(view.refreshAt) ? view.refreshAt : undefined,
     advice: isOver ? Wording.signInAdvice(credential.name, Wording.originOf(credential)) : undefined,
+    owner,
   }
 }
