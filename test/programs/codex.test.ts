@@ -1,20 +1,13 @@
-import { assert, describe } from "@effect/vitest"
-import { assertEnded, type Stage, tried } from "./stage.ts"
+/** Codex with the recipes of the README. */
+import { describe } from "@effect/vitest"
+import { assertEnded, type Stage, tried, twice } from "./stage.ts"
 
 const short = { policy: { accessLifetimeMillis: 4_000 } }
 
-const exec = (stage: Stage) =>
-  stage.run("codex", ["exec", "--skip-git-repo-check", "ping"], { env: { CODEX_HOME: `${stage.home}/.codex` } })
+const exec = async (stage: Stage) =>
+  assertEnded(await stage.run("codex", ["exec", "--skip-git-repo-check", "ping"]), 0, /pong/)
 
-describe("Codex", () => {
-  tried(
-    "codex",
-    "model: [model_providers.work.auth] with a command",
-    async (stage) => {
-      await stage.keep("work")
-      stage.write(
-        ".codex/config.toml",
-        `model = "pong"
+const provider = (stage: Stage) => `model = "pong"
 model_provider = "work"
 [model_providers.work]
 name = "work"
@@ -23,17 +16,28 @@ wire_api = "responses"
 [model_providers.work.auth]
 command = "tokenkeep"
 args = ["token", "work"]
-`,
-      )
-      const f = await exec(stage)
-      console.log(f.stdout, f.stderr, stage.seen, stage.minted())
-      assertEnded(f, 0)
-      await stage.untilEnded()
-      assertEnded(await exec(stage), 0)
-      assert.deepStrictEqual(
-        stage.seen.map(({ token }) => token),
-        stage.minted(),
-      )
+`
+
+describe("Codex", () => {
+  tried(
+    "codex",
+    "a model behind [model_providers.work.auth]: exec twice, over the end of a token",
+    async (stage) => {
+      await stage.keep("work")
+      stage.write(".codex/config.toml", provider(stage))
+      await twice(stage, () => exec(stage))
+    },
+    short,
+  )
+
+  tried(
+    "codex",
+    "an MCP server through the proxy: exec twice, over the end of a token",
+    async (stage) => {
+      await stage.keep("work")
+      const proxy = await stage.proxy("work", stage.mcp)
+      stage.write(".codex/config.toml", `${provider(stage)}[mcp_servers.work]\nurl = "${proxy}"\nrequired = true\n`)
+      await twice(stage, () => exec(stage))
     },
     short,
   )

@@ -74,53 +74,54 @@ export interface StartOptions {
 /** What goes into an assertion's message. */
 const printable = (text: string): string => (findSecret(text) === undefined ? text : "(A secret is in it.)")
 
-const launch = (children: Set<ChildProcess>) => (command: string, args: ReadonlyArray<string>, options: StartOptions) => {
-  // A group of its own, so that what it starts ends with it.
-  const child = spawn(command, args, { env: { ...options.env }, cwd: options.cwd, detached: true })
-  children.add(child)
-  const text = { stdout: "", stderr: "" }
-  child.stdout.on("data", (data) => (text.stdout += data))
-  child.stderr.on("data", (data) => (text.stderr += data))
-  child.stdin.on("error", () => {})
-  child.stdin.end(options.input ?? "")
-  const end = (signal: NodeJS.Signals): void => {
-    try {
-      process.kill(-child.pid!, signal)
-    } catch {
-      // It has ended.
+const launch =
+  (children: Set<ChildProcess>) => (command: string, args: ReadonlyArray<string>, options: StartOptions) => {
+    // A group of its own, so that what it starts ends with it.
+    const child = spawn(command, args, { env: { ...options.env }, cwd: options.cwd, detached: true })
+    children.add(child)
+    const text = { stdout: "", stderr: "" }
+    child.stdout.on("data", (data) => (text.stdout += data))
+    child.stderr.on("data", (data) => (text.stderr += data))
+    child.stdin.on("error", () => {})
+    child.stdin.end(options.input ?? "")
+    const end = (signal: NodeJS.Signals): void => {
+      try {
+        process.kill(-child.pid!, signal)
+      } catch {
+        // It has ended.
+      }
+    }
+    const timer = setTimeout(() => end("SIGKILL"), patienceMillis)
+    const finished = new Promise<Finished>((resolve, reject) => {
+      child.on("error", reject)
+      child.on("close", (code) => {
+        clearTimeout(timer)
+        end("SIGKILL")
+        children.delete(child)
+        resolve({ code, ...text })
+      })
+    })
+    finished.catch(() => {})
+    const line = (pattern: RegExp): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = `${text.stdout}\n${text.stderr}`.split("\n").find((each) => pattern.test(each))
+          if (found !== undefined) resolve(found.trim())
+        }
+        child.stdout.on("data", look)
+        child.stderr.on("data", look)
+        look()
+        void finished.then(() => reject(new Error(`${command} ended. ${printable(text.stderr)}`)), reject)
+      })
+    return {
+      finished,
+      line,
+      end: (signal: NodeJS.Signals = "SIGTERM") => {
+        end(signal)
+        return finished
+      },
     }
   }
-  const timer = setTimeout(() => end("SIGKILL"), patienceMillis)
-  const finished = new Promise<Finished>((resolve, reject) => {
-    child.on("error", reject)
-    child.on("close", (code) => {
-      clearTimeout(timer)
-      end("SIGKILL")
-      children.delete(child)
-      resolve({ code, ...text })
-    })
-  })
-  finished.catch(() => {})
-  const line = (pattern: RegExp): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const look = () => {
-        const found = `${text.stdout}\n${text.stderr}`.split("\n").find((each) => pattern.test(each))
-        if (found !== undefined) resolve(found.trim())
-      }
-      child.stdout.on("data", look)
-      child.stderr.on("data", look)
-      look()
-      void finished.then(() => reject(new Error(`${command} ended. ${printable(text.stderr)}`)), reject)
-    })
-  return {
-    finished,
-    line,
-    end: (signal: NodeJS.Signals = "SIGTERM") => {
-      end(signal)
-      return finished
-    },
-  }
-}
 
 export const hour = 3_600_000
 
@@ -227,6 +228,33 @@ export const tried = (
     timeoutMillis,
   )
 
+/**
+ * Has the program do something twice, and the token of the first time ends in between: each time it brings tokens that
+ * Tokenkeep has refreshed, the second time others than the first, and no refresh token is presented twice.
+ */
+export const twice = async (stage: Stage, run: () => Promise<unknown>): Promise<void> => {
+  const earlier = new Set<string>()
+  for (const time of ["first", "second"]) {
+    if (time === "second") await stage.untilEnded()
+    const before = stage.seen.length
+    await run()
+    const came = stage.seen.slice(before)
+    assert.isNotEmpty(came, `the ${time} time no request came`)
+    const minted = stage.minted()
+    for (const { accepted, token, what } of came) {
+      assert.isTrue(accepted, `the ${time} time ${what} was turned away`)
+      assert.include(minted, token, `the ${time} time ${what} brought a token of before`)
+    }
+    const last = came.at(-1)!.token!
+    assert.isFalse(earlier.has(last), "the second time it brought the token of the first")
+    earlier.add(last)
+  }
+  assert.lengthOf(stage.minted(), stage.as.server.presentations().length)
+}
+
 /** How a program ended, with what it said when that was not as expected. */
-export const assertEnded = ({ code, stderr, stdout }: Finished, expected: number): void =>
-  assert.strictEqual(code, expected, printable(`${stdout}\n${stderr}`))
+export const assertEnded = ({ code, stderr, stdout }: Finished, expected: number, says?: RegExp): void => {
+  const said = printable(`${stdout}\n${stderr}`)
+  assert.strictEqual(code, expected, said)
+  if (says !== undefined) assert.match(stdout + stderr, says, said)
+}
