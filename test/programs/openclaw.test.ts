@@ -16,6 +16,8 @@ const model = {
   maxTokens: 8_000,
 }
 
+const gatewayPort = 18_999
+
 const config = (stage: Stage, baseUrl: string, apiKey: unknown) =>
   stage.write(".openclaw/openclaw.json", {
     models: { mode: "replace", providers: { work: { baseUrl, api: "openai-completions", apiKey, models: [model] } } },
@@ -31,6 +33,7 @@ const config = (stage: Stage, baseUrl: string, apiKey: unknown) =>
       },
     },
     agents: { defaults: { model: "work/pong" } },
+    gateway: { mode: "local", port: gatewayPort, auth: { mode: "token", token: "local" } },
   })
 
 describe("OpenClaw", () => {
@@ -48,5 +51,32 @@ describe("OpenClaw", () => {
       })
     },
     short,
+  )
+
+  tried(
+    "openclaw",
+    "gateway secret",
+    async (stage) => {
+      await stage.keep("work")
+      config(stage, stage.models, { source: "exec", provider: "tokenkeep", id: "work" })
+      const t0 = Date.now()
+      const gateway = stage.start("openclaw", ["gateway", "run"])
+      console.log(await gateway.line(/listening|ready/i), Date.now() - t0)
+      const turn = async () => {
+        const f = await stage.run("openclaw", ["agent", "--agent", "main", "--message", "ping", "--json"])
+        console.log(Date.now() - t0, f.code, f.stdout.slice(0, 300), f.stderr.slice(-1500), stage.seen, stage.minted())
+      }
+      await turn()
+      await stage.untilEnded()
+      await turn()
+      stage.strict()
+      await turn()
+      const f = await stage.run("openclaw", ["secrets", "reload"])
+      console.log(f)
+      await turn()
+      const g = await gateway.end()
+      console.log(g)
+    },
+    { ...short, timeoutMillis: 200_000 },
   )
 })

@@ -163,7 +163,7 @@ const open = async (options: ListenOptions): Promise<Stage> => {
     NO_PROXY: "127.0.0.1,localhost",
     DO_NOT_TRACK: "1",
   }
-  const as = await inScope(listen({ policy: { reuse: "strict", accessLifetimeMillis: hour }, ...options }))
+  const as = await inScope(listen(options))
   const services = await inScope(Services.open(as.server))
   const start: Stage["start"] = (command, args, given = {}) =>
     launch(children)(command, args, { cwd: Path.join(home, "work"), ...given, env: { ...env, ...given.env } })
@@ -214,7 +214,7 @@ export const tried = (
   id: ProgramId,
   title: string,
   use: (stage: Stage) => Promise<void>,
-  { policy, timeoutMillis = 2 * patienceMillis }: { policy?: ListenOptions["policy"]; timeoutMillis?: number } = {},
+  { timeoutMillis = 2 * patienceMillis, ...options }: ListenOptions & { readonly timeoutMillis?: number } = {},
 ): void =>
   it(
     title,
@@ -223,7 +223,7 @@ export const tried = (
       if (installed(folderOfPrograms, program) === undefined) {
         return context.skip(`${program.name} is not installed: npm run programs`)
       }
-      await use(await open({ policy: { reuse: "strict", ...policy } }))
+      await use(await open(options))
     },
     timeoutMillis,
   )
