@@ -28,6 +28,8 @@ export interface Options {
   readonly clients?: ReadonlyArray<Client> | undefined
   /** Before every value that is minted. Default none: values are short and the same in every run. */
   readonly secretPrefix?: string | undefined
+  /** Of access tokens that are JWTs, besides those that every one has: clients read whose they are from some. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined
   /** Called when the server has done with a request to the token endpoint. */
   readonly onPresentation?: ((presentation: Presentation) => void) | undefined
 }
@@ -115,6 +117,7 @@ export const make = (options: Options = {}): AuthorizationServer => {
   const state: State.State = {
     issuer: options.issuer ?? "https://as.example",
     secretPrefix: options.secretPrefix ?? "",
+    claims: options.claims ?? {},
     policy: Policy.over(Policy.standard, options.policy),
     consent: "grant",
     clients: new Map(clients.map((client) => [client.clientId, client])),

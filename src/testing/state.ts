@@ -9,6 +9,7 @@ import type { Entry } from "./Presentation.ts"
 export interface State {
   readonly issuer: string
   readonly secretPrefix: string
+  readonly claims: Readonly<Record<string, unknown>>
   policy: Policy.Policy
   consent: Authorize.Consent
   readonly clients: Map<string, Client>
@@ -34,7 +35,8 @@ export const secretOf =
   (kind, family, number, expiresAt) => {
     const name = `${state.secretPrefix}${kind}-${family.number === 1 ? "" : `g${family.number}-`}${number}`
     if (kind === "rt" || policy.accessTokens === "opaque") return name
-    const claims = { iss: state.issuer, client_id: family.clientId, jti: name, exp: Math.floor(expiresAt / 1000) }
+    const own = { iss: state.issuer, client_id: family.clientId, jti: name, exp: Math.floor(expiresAt / 1000) }
+    const claims = { ...state.claims, ...own }
     return `${jwtHeader}.${segment(claims)}.unsigned`
   }
 
@@ -77,7 +79,7 @@ const codeDigest = ([value, { family, ...code }]: readonly [string, Authorize.Co
 
 /** Everything that the future depends on, and nothing else: equal digests answer equally for ever after. */
 export const digest = (state: State): string => {
-  const { clients, codes, consent, families, issuer, policy, script, secretPrefix } = state
-  const rest = JSON.stringify([issuer, secretPrefix, policy, consent, [...clients.values()], script])
+  const { claims, clients, codes, consent, families, issuer, policy, script, secretPrefix } = state
+  const rest = JSON.stringify([issuer, secretPrefix, claims, policy, consent, [...clients.values()], script])
   return `${rest}${[...codes].map(codeDigest).join(" ")}|${families.map(Family.digest).join("|")}`
 }

@@ -1,7 +1,7 @@
 /** The commands that stand behind other programs, as those programs run them: built, and in processes of their own. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { execFile, execFileSync, spawn } from "node:child_process"
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
@@ -142,6 +142,26 @@ it.live("git's erase names the password that was refused: the next get has anoth
     }),
   ),
 )
+
+const hasCurl = spawnSync("curl", ["--version"]).status === 0
+
+describe.skipIf(!hasCurl)(hasCurl ? "curl" : "curl, which is not installed here,", () => {
+  it("takes the header from standard input, and no argument of a process holds the token", () =>
+    used(async (place) => {
+      const came: Array<string | undefined> = []
+      const upstream = http.createServer((request, response) => {
+        came.push(request.headers.authorization)
+        response.end("in")
+      })
+      await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve))
+      const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/x`
+      const line = `tokenkeep token work --format header | curl --silent --fail --noproxy '*' -H @- ${url}`
+      const { code, stdout } = await run(place, "sh", ["-c", line])
+      upstream.close()
+      assert.deepStrictEqual([code, stdout, came.length], [0, "in", 1])
+      assert.isTrue(came[0] === `Bearer ${secret}`)
+    }))
+})
 
 describe("tokenkeep docker-credential", () => {
   it("follows the protocol of docker-credential-helpers", () =>

@@ -1,14 +1,14 @@
 /** pi, opencode, Gemini CLI, Qwen Code and Claude Code with the recipes of the README. */
-import { describe } from "@effect/vitest"
-import { assertEnded, tried, twice } from "./stage.ts"
+import { describe, it } from "@effect/vitest"
+import { assertEnded } from "./launch.ts"
+import { tried, twice } from "./stage.ts"
 
 const short = { policy: { accessLifetimeMillis: 6_000 } }
 
 describe("pi", () => {
-  tried(
-    "pi",
+  it(
     "a model with the command as its key: two runs, over the end of a token",
-    async (stage) => {
+    tried("pi", short, async (stage) => {
       await stage.keep("work")
       const models = [{ id: "pong", name: "pong" }]
       stage.write(".pi/agent/models.json", {
@@ -17,112 +17,85 @@ describe("pi", () => {
         },
       })
       const args = ["--offline", "--no-session", "--provider", "work", "--model", "pong", "-p", "ping"]
-      await twice(stage, async () => {
-        assertEnded(await stage.run("pi", args), 0, /pong/)
-      })
-    },
-    short,
+      await twice(stage, async () => assertEnded(await stage.run("pi", args), 0, /pong/))
+    }),
   )
 })
 
 describe("opencode", () => {
-  tried(
-    "opencode",
+  it(
     "an MCP server through the proxy: mcp list twice, over the end of a token",
-    async (stage) => {
+    tried("opencode", short, async (stage) => {
       await stage.keep("work")
       const url = await stage.proxy("work", stage.mcp)
       stage.write(".config/opencode/opencode.json", { mcp: { work: { type: "remote", url, oauth: false } } })
-      await twice(stage, async () => {
-        assertEnded(await stage.run("opencode", ["mcp", "list"]), 0, /connected/)
-      })
-    },
-    short,
+      await twice(stage, async () => assertEnded(await stage.run("opencode", ["mcp", "list"]), 0, /connected/))
+    }),
   )
 })
 
 describe("Gemini CLI", () => {
-  tried(
-    "gemini",
+  it(
     "an MCP server through the proxy: mcp list twice, over the end of a token",
-    async (stage) => {
+    tried("gemini", short, async (stage) => {
       await stage.keep("work")
       const httpUrl = await stage.proxy("work", stage.mcp)
       stage.write(".gemini/settings.json", { mcpServers: { work: { httpUrl } } })
       stage.write(".gemini/trustedFolders.json", { [`${stage.home}/work`]: "TRUST_FOLDER" })
-      await twice(stage, async () => {
-        assertEnded(await stage.run("gemini", ["mcp", "list"]), 0, /Connected/)
-      })
-    },
-    short,
+      await twice(stage, async () => assertEnded(await stage.run("gemini", ["mcp", "list"]), 0, /Connected/))
+    }),
   )
 })
 
 describe("Qwen Code", () => {
-  tried(
-    "qwen",
+  it(
     "an MCP server through the proxy: mcp list twice, over the end of a token",
-    async (stage) => {
+    tried("qwen", short, async (stage) => {
       await stage.keep("work")
       const httpUrl = await stage.proxy("work", stage.mcp)
       stage.write(".qwen/settings.json", { mcpServers: { work: { httpUrl } } })
-      await twice(stage, async () => {
-        assertEnded(await stage.run("qwen", ["mcp", "list"]), 0, /Connected/)
-      })
-    },
-    short,
+      await twice(stage, async () => assertEnded(await stage.run("qwen", ["mcp", "list"]), 0, /Connected/))
+    }),
   )
 })
 
 describe("Claude Code", () => {
-  tried(
-    "claude",
+  it(
     "a model with apiKeyHelper: two runs, over the end of a token",
-    async (stage) => {
+    tried("claude", short, async (stage) => {
       await stage.keep("work")
       stage.write(".claude/settings.json", { apiKeyHelper: "tokenkeep token work" })
       const env = {
         ANTHROPIC_BASE_URL: stage.models.replace("/v1", ""),
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
       }
-      await twice(stage, async () => {
-        assertEnded(await stage.run("claude", ["-p", "ping"], { env }), 0, /pong/)
-      })
-    },
-    short,
+      await twice(stage, async () => assertEnded(await stage.run("claude", ["-p", "ping"], { env }), 0, /pong/))
+    }),
   )
 
-  tried(
-    "claude",
+  it(
     "an MCP server through the proxy: mcp list twice, over the end of a token",
-    async (stage) => {
+    tried("claude", short, async (stage) => {
       await stage.keep("work")
       const url = await stage.proxy("work", stage.mcp)
       assertEnded(await stage.run("claude", ["mcp", "add", "--transport", "http", "work", url]), 0)
-      await twice(stage, async () => {
-        assertEnded(await stage.run("claude", ["mcp", "list"]), 0, /Connected/)
-      })
-    },
-    short,
+      await twice(stage, async () => assertEnded(await stage.run("claude", ["mcp", "list"]), 0, /Connected/))
+    }),
   )
 
-  tried(
-    "claude",
+  it(
     "an MCP server with a headersHelper: mcp list twice, over the end of a token",
-    async (stage) => {
+    tried("claude", short, async (stage) => {
       await stage.keep("work")
       const helper = stage.write(
         "bin/headers",
         `#!/bin/sh\nprintf '{"Authorization":"Bearer %s"}' "$(tokenkeep token work)"\n`,
+        0o755,
       )
-      const { chmodSync } = await import("node:fs")
-      chmodSync(helper, 0o755)
+      // For the user, because one of a project wants the project to be trusted, which a person does at a terminal.
       const json = JSON.stringify({ type: "http", url: stage.mcp, headersHelper: helper })
       assertEnded(await stage.run("claude", ["mcp", "add-json", "--scope", "user", "work", json]), 0)
-      await twice(stage, async () => {
-        assertEnded(await stage.run("claude", ["mcp", "list"]), 0, /Connected/)
-      })
-    },
-    short,
+      await twice(stage, async () => assertEnded(await stage.run("claude", ["mcp", "list"]), 0, /Connected/))
+    }),
   )
 })

@@ -1,6 +1,7 @@
 /** Codex with the recipes of the README. */
-import { describe } from "@effect/vitest"
-import { assertEnded, type Stage, tried, twice } from "./stage.ts"
+import { describe, it } from "@effect/vitest"
+import { assertEnded } from "./launch.ts"
+import { type Stage, tried, twice } from "./stage.ts"
 
 const short = { policy: { accessLifetimeMillis: 4_000 } }
 
@@ -19,26 +20,22 @@ args = ["token", "work"]
 `
 
 describe("Codex", () => {
-  tried(
-    "codex",
+  it(
     "a model behind [model_providers.work.auth]: exec twice, over the end of a token",
-    async (stage) => {
+    tried("codex", short, async (stage) => {
       await stage.keep("work")
       stage.write(".codex/config.toml", provider(stage))
       await twice(stage, () => exec(stage))
-    },
-    short,
+    }),
   )
 
-  tried(
-    "codex",
+  it(
     "an MCP server through the proxy: exec twice, over the end of a token",
-    async (stage) => {
+    tried("codex", short, async (stage) => {
       await stage.keep("work")
       const proxy = await stage.proxy("work", stage.mcp)
       stage.write(".codex/config.toml", `${provider(stage)}[mcp_servers.work]\nurl = "${proxy}"\nrequired = true\n`)
       await twice(stage, () => exec(stage))
-    },
-    short,
+    }),
   )
 })

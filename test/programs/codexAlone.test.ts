@@ -1,9 +1,10 @@
 /** What Codex does by itself with its logins when they end: the ground that Tokenkeep stands on beside it. */
-import { assert, describe } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Codex from "./codexHome.ts"
-import { assertEnded, hour, type Stage, tried } from "./stage.ts"
+import { assertEnded } from "./launch.ts"
+import { hour, isHonoured, type Stage, tried } from "./stage.ts"
 
-const options = { policy: Codex.likeOpenAI, clients: Codex.clients, timeoutMillis: 300_000 }
+const options = { policy: Codex.likeOpenAI, clients: Codex.clients }
 const rounds = 10
 
 /** What was asked of the token endpoint meanwhile. It is slow, so that who comes at the same moment meets there. */
@@ -16,10 +17,9 @@ const presentedDuring = async (stage: Stage, use: () => Promise<unknown>) => {
 }
 
 describe("Codex, alone", () => {
-  tried(
-    "codex",
+  it(
     `its ChatGPT login, ended, and two processes, ${rounds} times: each presents the refresh token, and both are logged out`,
-    async (stage) => {
+    tried("codex", options, async (stage) => {
       const codex = Codex.open(stage)
       stage.strict()
       for (let round = 0; round < rounds; round++) {
@@ -31,16 +31,14 @@ describe("Codex, alone", () => {
           presented.map(({ was }) => was),
           "reuse",
         )
-        assert.isFalse(Codex.isHonoured(stage, codex.login().tokens.refresh_token))
+        assert.isFalse(isHonoured(stage, codex.login().tokens.refresh_token))
       }
-    },
-    options,
+    }),
   )
 
-  tried(
-    "codex",
+  it(
     `its login to an MCP server, ended, and two processes, ${rounds} times: one refresh, and both are in`,
-    async (stage) => {
+    tried("codex", options, async (stage) => {
       const codex = Codex.open(stage)
       stage.strict()
       for (let round = 0; round < rounds; round++) {
@@ -50,45 +48,39 @@ describe("Codex, alone", () => {
           for (const ended of await Promise.all([codex.exec(), codex.exec()])) assertEnded(ended, 0, /pong/)
         })
         assert.lengthOf(presented, 1)
-        assert.isTrue(Codex.isHonoured(stage, codex.mcpEntry().refresh_token))
+        assert.isTrue(isHonoured(stage, codex.mcpEntry().refresh_token))
       }
-    },
-    options,
+    }),
   )
 
-  tried(
-    "codex",
+  it(
     "a ChatGPT login without account_id, ended: it does not refresh it",
-    async (stage) => {
+    tried("codex", options, async (stage) => {
       const codex = Codex.open(stage)
       stage.strict()
       codex.signIn(stage.grant(-hour), { account_id: null })
       const presented = await presentedDuring(stage, async () => assertEnded(await codex.exec(), 1))
       assert.lengthOf(presented, 0)
-      assert.isTrue(Codex.isHonoured(stage, codex.login().tokens.refresh_token))
-    },
-    options,
+      assert.isTrue(isHonoured(stage, codex.login().tokens.refresh_token))
+    }),
   )
 
-  tried(
-    "codex",
+  it(
     "a login to an MCP server without issuer, ended: it does not refresh it",
-    async (stage) => {
+    tried("codex", options, async (stage) => {
       const codex = Codex.open(stage)
       stage.strict()
       codex.signIn(stage.grant(hour))
       codex.signInTo("work", stage.grant(-hour, { resource: stage.mcp }), { issuer: undefined })
       const presented = await presentedDuring(stage, async () => assertEnded(await codex.exec(), 1))
       assert.lengthOf(presented, 0)
-      assert.isTrue(Codex.isHonoured(stage, codex.mcpEntry().refresh_token))
-    },
-    options,
+      assert.isTrue(isHonoured(stage, codex.mcpEntry().refresh_token))
+    }),
   )
 
-  tried(
-    "codex",
+  it(
     "members that it does not know: its refresh drops them, from both files",
-    async (stage) => {
+    tried("codex", options, async (stage) => {
       const codex = Codex.open(stage)
       stage.strict()
       codex.signIn(stage.grant(-hour), { of_another: 1 }, { of_another: 2 })
@@ -98,7 +90,6 @@ describe("Codex, alone", () => {
       assert.notProperty(codex.login(), "of_another")
       assert.notProperty(codex.login().tokens, "of_another")
       assert.notProperty(codex.mcpEntry(), "of_another")
-    },
-    options,
+    }),
   )
 })

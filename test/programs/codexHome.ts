@@ -11,7 +11,8 @@ import * as Path from "node:path"
 import { openai } from "../../src/interop/clients.ts"
 import type { Grant } from "../../src/testing/AuthorizationServer.ts"
 import type { Overrides } from "../../src/testing/Policy.ts"
-import type { Finished, Stage } from "./stage.ts"
+import type { Finished } from "./launch.ts"
+import type { Stage } from "./stage.ts"
 
 /** Codex takes a token's end from its `exp`, and knows OpenAI's words for a refresh token that is dead. */
 export const likeOpenAI = { reuse: "strict", accessTokens: "jwt", dead: "openai" } satisfies Overrides
@@ -112,7 +113,3 @@ requires_openai_auth = true
     mcpEntry: (): McpEntry => Object.values(read(credentialsFile) as Record<string, McpEntry>)[0]!,
   }
 }
-
-/** Whether somebody who holds it is still signed in. */
-export const isHonoured = (stage: Stage, refreshToken: string | null): boolean =>
-  refreshToken !== null && stage.as.server.inspect(refreshToken, Date.now()).honoured

@@ -1,0 +1,124 @@
+/**
+ * Tries Tokenkeep with the programs of others: `npm run programs`, some minutes. Installs pinned versions from the registry
+ * into a folder outside the repository (`TOKENKEEP_PROGRAMS`, or the system's cache folder), runs the tests of
+ * `test/programs` with them, and writes what came of it to `models/programs.md` and into the README.
+ *
+ * A program that cannot be installed is said so, and its tests are skipped.
+ */
+import { spawn } from "node:child_process"
+import * as fs from "node:fs/promises"
+import * as os from "node:os"
+import * as path from "node:path"
+import { installed, type Program, programs, variable } from "../test/programs/programs.ts"
+
+const root = path.join(import.meta.dirname, "..")
+const say = (text: string): void => void process.stderr.write(`${text}\n`)
+
+const cacheFolder = (): string => {
+  if (process.platform === "darwin") return path.join(os.homedir(), "Library/Caches")
+  const named = process.platform === "win32" ? process.env["LOCALAPPDATA"] : process.env["XDG_CACHE_HOME"]
+  return named || path.join(os.homedir(), ".cache")
+}
+
+const folder = path.resolve(process.env[variable] || path.join(cacheFolder(), "tokenkeep/programs"))
+
+const run = (command: string, args: ReadonlyArray<string>, stdio: "inherit" | "pipe", env: NodeJS.ProcessEnv = {}) =>
+  new Promise<{ readonly code: number | null; readonly stderr: string }>((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: ["ignore", stdio, stdio], env: { ...process.env, ...env } })
+    let stderr = ""
+    child.stderr?.on("data", (chunk) => (stderr += chunk))
+    child.stdout?.resume()
+    child.on("error", reject)
+    child.on("close", (code) => resolve({ code, stderr }))
+  })
+
+/** Why it could not be installed. */
+const install = async (program: Program): Promise<string | undefined> => {
+  const { name, package: id, version } = program
+  if (installed(folder, program) === version) return void say(`${name} ${version} is there`)
+  say(`${name}: installing ${id} ${version} …`)
+  const flags = ["--no-audit", "--no-fund", "--save-exact"]
+  const { code, stderr } = await run("npm", ["install", "--prefix", folder, ...flags, `${id}@${version}`], "pipe")
+  if (code === 0) return undefined
+  const why = /^npm error (?!code )(.+)$/m.exec(stderr)?.[1] ?? `npm ended with ${code}`
+  say(`${name} could not be installed, and is left out: ${why}`)
+  return why
+}
+
+interface Report {
+  readonly testResults: ReadonlyArray<{
+    readonly assertionResults: ReadonlyArray<{
+      readonly ancestorTitles: ReadonlyArray<string>
+      readonly title: string
+      readonly status: "passed" | "failed" | "skipped" | "pending"
+    }>
+  }>
+}
+
+/** The end of a describe's title, and what it is about. */
+const sections = [
+  ["", "With the recipes of the README"],
+  [", alone", "What the programs do by themselves"],
+  [", beside Tokenkeep", "Beside Tokenkeep, over one login"],
+] as const
+
+const results = { passed: "yes", failed: "**no**", skipped: "not tried", pending: "not tried" }
+
+/** A section's table. */
+const tableOf = ({ testResults }: Report, end: string): ReadonlyArray<string> => {
+  const rows = Object.values(programs).flatMap((program) => {
+    const ours = testResults
+      .flatMap(({ assertionResults }) => assertionResults)
+      .filter(({ ancestorTitles }) => ancestorTitles[0] === `${program.name}${end}`)
+    const version = installed(folder, program) ?? program.version
+    return ours.map(({ status, title }) => `| ${program.name} ${version} | ${title} | ${results[status]} |`)
+  })
+  return rows.length === 0 ? [] : ["| program | what was tried | it held |", "|---|---|---|", ...rows]
+}
+
+const [begin, finish] = ["<!-- programs:begin -->", "<!-- programs:end -->"]
+
+/** The part of the README between the marks. */
+const writeReadme = async (lines: ReadonlyArray<string>): Promise<void> => {
+  const file = path.join(root, "README.md")
+  const text = await fs.readFile(file, "utf8")
+  const [from, to] = [text.indexOf(begin), text.indexOf(finish)]
+  if (from < 0 || to < from) throw new Error(`README.md has no ${begin} … ${finish}`)
+  await fs.writeFile(file, text.slice(0, from) + [begin, ...lines, ""].join("\n") + text.slice(to))
+}
+
+await fs.mkdir(folder, { recursive: true })
+// Without it npm would look for a package further up.
+await fs.writeFile(path.join(folder, "package.json"), '{ "private": true }\n', { flag: "wx" }).catch(() => undefined)
+say(`Programs are kept in ${folder}`)
+const missing: Array<string> = []
+for (const program of Object.values(programs)) {
+  const why = await install(program)
+  if (why !== undefined) missing.push(`- ${program.name} ${program.version} could not be installed: ${why}`)
+}
+
+const output = path.join(folder, "results.json")
+await fs.rm(output, { force: true })
+const vitest = path.join(root, "node_modules/vitest/vitest.mjs")
+const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${output}`]
+const { code } = await run(process.execPath, [vitest, "run", "test/programs", ...reporters], "inherit", {
+  [variable]: folder,
+})
+const report = JSON.parse(await fs.readFile(output, "utf8")) as Report
+const how = `\`npm run programs\` wrote this, with Node ${process.versions.node} on ${process.platform} ${process.arch}.`
+
+const page = [
+  "# Tokenkeep with real programs",
+  "",
+  `${how} Everything is on loopback: a strict authorization server, where a refresh token works once and to present it`,
+  "again ends the login; model endpoints; a real MCP server. The tests are in `test/programs`.",
+  ...sections.flatMap(([end, title]) => {
+    const table = tableOf(report, end)
+    return table.length === 0 ? [] : ["", `## ${title}`, "", ...table]
+  }),
+  ...(missing.length === 0 ? [] : ["", "## Not tried", "", ...missing]),
+]
+await fs.writeFile(path.join(root, "models/programs.md"), `${page.join("\n")}\n`)
+await writeReadme([...sections.slice(1).flatMap(([end]) => [...tableOf(report, end), ""]), how])
+say("Written: models/programs.md, and the table in README.md")
+process.exitCode = code ?? 1
