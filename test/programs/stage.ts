@@ -24,8 +24,8 @@ import * as Launch from "./launch.ts"
 import { installed, type ProgramId, programs, variable } from "./programs.ts"
 import * as Services from "./services.ts"
 
-// Programs take seconds to start, and some tests start twenty of them.
-vi.setConfig({ testTimeout: 300_000 })
+// Programs take seconds to start, tens of seconds on a busy machine, and some tests start twenty of them.
+vi.setConfig({ testTimeout: 900_000 })
 
 const built = Path.join(import.meta.dirname, "../../dist/cli/tokenkeep.cjs")
 const folderOfPrograms = process.env[variable]

@@ -1,0 +1,51 @@
+/** One login, a real program and Tokenkeep: how they share it, and whether both come through. */
+import { assert } from "@effect/vitest"
+import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
+import { assertEnded, type Finished } from "./launch.ts"
+import { isHonoured, type Stage } from "./stage.ts"
+
+/** A program's login, as the test sees it from outside. */
+export interface Shared {
+  /** As `tokenkeep import --from` calls it. */
+  readonly from: "codex" | "codex-mcp" | "openclaw"
+  readonly mode: "borrow" | "co-own"
+  /** For Tokenkeep, where it has to know what the program is told. */
+  readonly env: Readonly<Record<string, string>>
+  /** Has the program use its login: it says "pong" when it was let in. */
+  readonly use: () => Promise<Finished>
+  /** What is in the program's own store now. */
+  readonly held: () => { readonly access: string; readonly refresh: string | null }
+}
+
+/** Takes the login that stands in the program's store into Tokenkeep's care, under this name. */
+export const share = async (stage: Stage, { env, from, mode }: Shared, name: string): Promise<void> =>
+  assertEnded(await stage.run("tokenkeep", ["import", "--from", from, "--mode", mode, "--name", name], { env }), 0)
+
+export const token = (stage: Stage, { env }: Shared, name: string): Promise<Finished> =>
+  stage.run("tokenkeep", ["token", name], { env })
+
+/** Tokenkeep hands out what the program holds, and the server honours both its tokens. */
+export const assertInStep = async (stage: Stage, shared: Shared, name: string): Promise<void> => {
+  const asked = await token(stage, shared, name)
+  assertEnded(asked, 0)
+  const { access, refresh } = shared.held()
+  assert.strictEqual(fingerprint(asked.stdout.trim()), fingerprint(access))
+  assert.isTrue(stage.as.server.introspect(access, Date.now()).active)
+  assert.isTrue(isHonoured(stage, refresh), "the program is logged out")
+}
+
+/**
+ * The program and Tokenkeep want a token of the same ended login at the same moment, and meet at a slow token endpoint. Both
+ * are signed in afterwards. Answers with how often a refresh token was presented.
+ */
+export const bothAtOnce = async (stage: Stage, shared: Shared, name: string): Promise<number> => {
+  const before = stage.as.server.presentations().length
+  stage.as.server.script({ beforeMillis: 500, times: 100 })
+  const [used, asked] = await Promise.all([shared.use(), token(stage, shared, name)])
+  stage.as.server.clearScript()
+  assertEnded(used, 0, /pong/)
+  // 4: a borrower has to wait for the owner, and says so.
+  assert.include(shared.mode === "borrow" ? [0, 4] : [0], asked.code, asked.stderr)
+  await assertInStep(stage, shared, name)
+  return stage.as.server.presentations().length - before
+}
