@@ -2,7 +2,7 @@
 import { assert } from "@effect/vitest"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
 import { assertEnded, type Finished } from "./launch.ts"
-import { isHonoured, type Stage } from "./stage.ts"
+import { hour, isHonoured, type Stage } from "./stage.ts"
 
 /** A program's login, as the test sees it from outside. */
 export interface Shared {
@@ -48,4 +48,18 @@ export const bothAtOnce = async (stage: Stage, shared: Shared, name: string): Pr
   assert.include(shared.mode === "borrow" ? [0, 4] : [0], asked.code, asked.stderr)
   await assertInStep(stage, shared, name)
   return stage.as.server.presentations().length - before
+}
+
+/**
+ * Tokenkeep alone, over three lifetimes of the access token: two short ones that pass, and one that is still going on. Its
+ * owner is not there, or would not refresh it.
+ */
+export const overThreeLifetimes = async (stage: Stage, shared: Shared, name: string): Promise<void> => {
+  await share(stage, shared, name)
+  for (const accessLifetimeMillis of [2_000, 2_000, hour]) {
+    stage.as.server.setPolicy({ accessLifetimeMillis })
+    assertEnded(await token(stage, shared, name), 0)
+    if (accessLifetimeMillis < hour) await stage.untilEnded()
+  }
+  await assertInStep(stage, shared, name)
 }
