@@ -127,6 +127,19 @@ describe("Codex, beside Tokenkeep", () => {
   )
 
   it(
+    `its ChatGPT login, co-owned, has ended and both want a token at once, ${rounds} times: one refresh, and both are in`,
+    tried("codex", options, async (stage) => {
+      const codex = open(stage)
+      const shared = chatgpt(codex, "co-own")
+      for (let round = 0; round < rounds; round++) {
+        codex.signIn(stage.grant(-hour))
+        await Beside.share(stage, shared, `chatgpt-${round}`)
+        assert.strictEqual(await Beside.bothAtOnce(stage, shared, `chatgpt-${round}`), 1)
+      }
+    }),
+  )
+
+  it(
     `its login to an MCP server, co-owned, ends for both at once, ${rounds} times: one refresh, and both are in`,
     tried("codex", options, async (stage) => {
       const codex = open(stage)
