@@ -56,25 +56,25 @@ interface Report {
 }
 
 /** The end of a describe's title, and what it is about. */
-const sections = [
-  ["", "With the recipes of the README"],
-  [", alone", "What the programs do by themselves"],
-  [", beside Tokenkeep", "Beside Tokenkeep, over one login"],
-] as const
+const sections = {
+  recipes: ["", "With the recipes of the README"],
+  alone: [", alone", "What the programs do by themselves"],
+  beside: [", beside Tokenkeep", "Beside Tokenkeep, over one login"],
+} as const
 
 const results = { passed: "yes", failed: "**no**", skipped: "not tried", pending: "not tried" }
 
-/** A section's table. */
-const tableOf = ({ testResults }: Report, end: string): ReadonlyArray<string> => {
-  const rows = Object.values(programs).flatMap((program) => {
-    const ours = testResults
+/** A line for each test of a section. */
+const rowsOf = ({ testResults }: Report, [end]: readonly [end: string, title: string]): ReadonlyArray<string> =>
+  Object.values(programs).flatMap((program) => {
+    const version = installed(folder, program) ?? program.version
+    return testResults
       .flatMap(({ assertionResults }) => assertionResults)
       .filter(({ ancestorTitles }) => ancestorTitles[0] === `${program.name}${end}`)
-    const version = installed(folder, program) ?? program.version
-    return ours.map(({ status, title }) => `| ${program.name} ${version} | ${title} | ${results[status]} |`)
+      .map(({ status, title }) => `| ${program.name} ${version}${end} | ${title} | ${results[status]} |`)
   })
-  return rows.length === 0 ? [] : ["| program | what was tried | it held |", "|---|---|---|", ...rows]
-}
+
+const head = ["| program | what was tried, and came of it | seen |", "|---|---|---|"]
 
 const [begin, finish] = ["<!-- programs:begin -->", "<!-- programs:end -->"]
 
@@ -105,20 +105,19 @@ const { code } = await run(process.execPath, [vitest, "run", "test/programs", ..
   [variable]: folder,
 })
 const report = JSON.parse(await fs.readFile(output, "utf8")) as Report
-const how = `\`npm run programs\` wrote this, with Node ${process.versions.node} on ${process.platform} ${process.arch}.`
+const how = `\`npm run programs\` tried it, with Node ${process.versions.node} on ${process.platform} ${process.arch}.`
 
 const page = [
   "# Tokenkeep with real programs",
   "",
-  `${how} Everything is on loopback: a strict authorization server, where a refresh token works once and to present it`,
-  "again ends the login; model endpoints; a real MCP server. The tests are in `test/programs`.",
-  ...sections.flatMap(([end, title]) => {
-    const table = tableOf(report, end)
-    return table.length === 0 ? [] : ["", `## ${title}`, "", ...table]
-  }),
-  ...(missing.length === 0 ? [] : ["", "## Not tried", "", ...missing]),
+  "Everything is on loopback: a strict authorization server, where a refresh token works once and to present it again ends",
+  "the login; model endpoints; a real MCP server. A host that a program has built in is led there too. The tests are in",
+  `\`test/programs\`. ${how}`,
+  ...Object.values(sections).flatMap((section) => ["", `## ${section[1]}`, "", ...head, ...rowsOf(report, section)]),
+  ...(missing.length === 0 ? [] : ["", "## Not installed", "", ...missing]),
 ]
 await fs.writeFile(path.join(root, "models/programs.md"), `${page.join("\n")}\n`)
-await writeReadme([...sections.slice(1).flatMap(([end]) => [...tableOf(report, end), ""]), how])
+const { alone, beside } = sections
+await writeReadme([...head, ...[alone, beside].flatMap((section) => rowsOf(report, section)), "", how])
 say("Written: models/programs.md, and the table in README.md")
 process.exitCode = code ?? 1
