@@ -7,7 +7,7 @@ import { hour, isHonoured, type Stage } from "./stage.ts"
 /** A program's login, as the test sees it from outside. */
 export interface Shared {
   /** As `tokenkeep import --from` calls it. */
-  readonly from: "codex" | "codex-mcp" | "openclaw"
+  readonly from: "claude-code" | "codex" | "codex-mcp" | "openclaw"
   readonly mode: "borrow" | "co-own"
   /** For Tokenkeep, where it has to know what the program is told. */
   readonly env: Readonly<Record<string, string>>

@@ -69,6 +69,8 @@ export const standIn = Effect.fnUntraced(function* (
   const sockets = new Set<Net.Socket>()
   const proxy = yield* listening(
     Http.createServer((_, response) => void response.writeHead(403).end()).on("connect", (request, socket) => {
+      // Whoever is refused may have gone by then.
+      socket.on("error", () => socket.destroy())
       if (request.url !== `${host}:443`) return void socket.end("HTTP/1.1 403 Forbidden\r\n\r\n")
       const to = Net.connect(port(inside), "127.0.0.1", () => {
         socket.write("HTTP/1.1 200 OK\r\n\r\n")
@@ -77,7 +79,7 @@ export const standIn = Effect.fnUntraced(function* (
       })
       sockets.add(to)
       to.on("error", () => socket.destroy())
-      socket.on("error", () => to.destroy())
+      socket.on("close", () => to.destroy())
     }),
   )
   // Tunnels are no connections of the proxy's any more.
