@@ -14,7 +14,7 @@ const open = async (stage: Stage, mode: Beside.Shared["mode"]) => {
     from: "claude-code",
     mode,
     env: claude.env,
-    use: claude.turn,
+    use: async () => assertEnded(await claude.turn(), 0, /pong/),
     held: () => ({ access: claude.login().accessToken, refresh: claude.login().refreshToken }),
   }
   return { claude, shared }

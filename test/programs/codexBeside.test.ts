@@ -15,7 +15,7 @@ const chatgpt = (codex: Home, mode: Beside.Shared["mode"]): Beside.Shared => ({
   from: "codex",
   mode,
   env: codex.env,
-  use: codex.exec,
+  use: async () => assertEnded(await codex.exec(), 0, /pong/),
   held: () => {
     const { access_token, refresh_token } = codex.login().tokens
     return { access: access_token, refresh: refresh_token }
@@ -27,7 +27,7 @@ const mcp = (codex: Home, mode: Beside.Shared["mode"]): Beside.Shared => ({
   from: "codex-mcp",
   mode,
   env: codex.env,
-  use: codex.exec,
+  use: async () => assertEnded(await codex.exec(), 0, /pong/),
   held: () => {
     const { access_token, refresh_token } = codex.mcpEntry()
     return { access: access_token, refresh: refresh_token }

@@ -15,7 +15,7 @@ const open = async (stage: Stage) => {
     from: "openclaw",
     mode: "borrow",
     env: {},
-    use: openclaw.turn,
+    use: async () => assertEnded(await openclaw.turn(), 0, /pong/),
     held: openclaw.profile,
   }
   return { openclaw, shared }
