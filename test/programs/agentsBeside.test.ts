@@ -7,41 +7,53 @@ import { hour, isHonoured, tried } from "./stage.ts"
 
 const rounds = 10
 
-/** What becomes of the login when two processes of the program want a token at its end. */
-const alone = {
-  pi: "one refresh, and both are in",
-  gemini: "both present the refresh token, and the login is gone",
-  opencode: "both present the refresh token, and the login is gone",
-} as const
+/** Inside the time before its end in which Tokenkeep refreshes a login and its owner does not yet. */
+const ahead = 8 * 60_000
 
-const login = { pi: "its login", gemini: "its login to an MCP server", opencode: "its login to an MCP server" } as const
+const what = {
+  pi: {
+    login: "its login",
+    alone: "one refresh, and both are in",
+    coOwned: ["ends for both at once", -hour],
+  },
+  // Neither takes a lock before it asks the server.
+  gemini: {
+    login: "its login to an MCP server",
+    alone: "when both present the refresh token, which happens, the login is gone",
+    coOwned: ["nears its end and both want a token at once", ahead],
+  },
+  opencode: {
+    login: "its login to an MCP server",
+    alone: "when both present the refresh token, which happens, the login is gone",
+    coOwned: ["nears its end and both want a token at once", ahead],
+  },
+} as const
 
 for (const id of ["pi", "gemini", "opencode"] as const) {
   const options = optionsOf[id]
+  const { alone, coOwned, login } = what[id]
 
   describe(`${programs[id].name}, alone`, () => {
     it(
-      `${login[id]}, ended, and two processes, ${rounds} times: ${alone[id]}`,
+      `${login}, ended, and two processes, ${rounds} times: ${alone}`,
       tried(id, options, async (stage) => {
         const home = await homes[id](stage)
         stage.strict()
-        stage.as.server.script({ beforeMillis: 500, times: 1_000 })
+        stage.as.server.script({ beforeMillis: 1_000, times: 1_000 })
+        let lost = 0
         for (let round = 0; round < rounds; round++) {
           home.signIn(-hour)
           const before = stage.as.server.presentations().length
-          const both = await Promise.allSettled([home.use(), home.use()])
-          const presented = stage.as.server.presentations().slice(before)
-          const isKept = id === "pi"
-          assert.strictEqual(
-            both.every(({ status }) => status === "fulfilled"),
-            isKept,
-          )
-          assert.strictEqual(
-            presented.some(({ was }) => was === "reuse"),
-            !isKept,
-          )
-          assert.strictEqual(isHonoured(stage, home.held().refresh), isKept)
+          await Promise.allSettled([home.use(), home.use()])
+          const reused = stage.as.server
+            .presentations()
+            .slice(before)
+            .some(({ was }) => was === "reuse")
+          assert.strictEqual(isHonoured(stage, home.held().refresh), !reused)
+          if (reused) lost++
         }
+        if (id === "pi") assert.strictEqual(lost, 0)
+        else assert.isAbove(lost, 0)
       }),
     )
 
@@ -59,17 +71,17 @@ for (const id of ["pi", "gemini", "opencode"] as const) {
   })
 
   describe(`${programs[id].name}, beside Tokenkeep`, () => {
-    for (const [mode, words] of [
-      ["borrow", "borrowed"],
-      ["co-own", "co-owned"],
+    for (const [mode, words, ends, left] of [
+      ["borrow", "borrowed", "ends for both at once", -hour],
+      ["co-own", "co-owned", ...coOwned],
     ] as const) {
       it(
-        `${login[id]}, ${words}, ends for both at once, ${rounds} times: one refresh, and both are in`,
+        `${login}, ${words}, ${ends}, ${rounds} times: one refresh, and both are in`,
         tried(id, options, async (stage) => {
           const home = await homes[id](stage)
           stage.strict()
           for (let round = 0; round < rounds; round++) {
-            home.signIn(-hour)
+            home.signIn(left)
             const shared = { ...home, mode }
             await Beside.share(stage, shared, `login-${round}`)
             assert.strictEqual(await Beside.bothAtOnce(stage, shared, `login-${round}`), 1)
@@ -79,7 +91,7 @@ for (const id of ["pi", "gemini", "opencode"] as const) {
     }
 
     it(
-      `${login[id]}, co-owned: it uses the token that Tokenkeep has just refreshed, and members that nobody knows are kept`,
+      `${login}, co-owned: it uses the token that Tokenkeep has just refreshed, and members that nobody knows are kept`,
       tried(id, options, async (stage) => {
         const home = await homes[id](stage)
         stage.strict()
