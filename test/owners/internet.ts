@@ -25,12 +25,19 @@ const listening = <S extends Net.Server>(server: S): Effect.Effect<S, never, Sco
 
 const portOf = (server: Net.Server): number => (server.address() as Net.AddressInfo).port
 
+const gate = () => {
+  let open = (): void => {}
+  const opened = new Promise<void>((resolve) => (open = resolve))
+  return { opened, open }
+}
+
 /** Whatever path it is at there, the token endpoint is this one. */
 const forward =
-  (tokenEndpoint: string): Http.RequestListener =>
+  (tokenEndpoint: string, arrived: () => Promise<void> | undefined): Http.RequestListener =>
   (request, response) => {
     const hangUp = (): void => void response.destroy()
     const answer = async (): Promise<void> => {
+      await arrived()
       const { headers, method = "GET" } = request
       const answered = await fetch(tokenEndpoint, {
         method,
@@ -43,12 +50,30 @@ const forward =
     answer().catch(hangUp)
   }
 
-/** Answers with what a program has to find in its environment. `folder` gets the certificate. */
-export const internet = Effect.fnUntraced(function* (tokenEndpoint: string, folder: string) {
+export interface Internet {
+  /** What a program has to find in its environment. */
+  readonly env: { readonly HTTPS_PROXY: string; readonly NODE_EXTRA_CA_CERTS: string }
+  /** The next request waits at the server's door, from when it has arrived until it is released. */
+  readonly hold: () => { readonly arrived: Promise<void>; readonly release: () => void }
+}
+
+/** `folder` gets the certificate. */
+export const internet = Effect.fnUntraced(function* (
+  tokenEndpoint: string,
+  folder: string,
+): Effect.fn.Return<Internet, never, Scope.Scope> {
   const keyPair = selfSigned(hosts, Date.now())
   const sockets = new Set<Net.Socket>()
-  const server = yield* listening(Https.createServer(keyPair, forward(tokenEndpoint)))
+  let door: (() => Promise<void>) | undefined
+  const arrived = (): Promise<void> | undefined => {
+    const held = door
+    door = undefined
+    return held?.()
+  }
+  const server = yield* listening(Https.createServer(keyPair, forward(tokenEndpoint, arrived)))
   const proxy = Http.createServer().on("connect", ({ url = "" }, client: Net.Socket) => {
+    // Whoever is turned away may have gone by then.
+    client.on("error", () => client.destroy())
     const [host = ""] = url.split(":")
     if (!hosts.includes(host)) return client.end("HTTP/1.1 502 Bad Gateway\r\n\r\n")
     const there = Net.connect(portOf(server), "127.0.0.1", () => {
@@ -69,5 +94,15 @@ export const internet = Effect.fnUntraced(function* (tokenEndpoint: string, fold
   )
   const certificate = Path.join(folder, "hosts.pem")
   Fs.writeFileSync(certificate, keyPair.cert)
-  return { HTTPS_PROXY: `http://127.0.0.1:${portOf(proxy)}`, NODE_EXTRA_CA_CERTS: certificate }
+  return {
+    env: { HTTPS_PROXY: `http://127.0.0.1:${portOf(proxy)}`, NODE_EXTRA_CA_CERTS: certificate },
+    hold: () => {
+      const [arrival, release] = [gate(), gate()]
+      door = () => {
+        arrival.open()
+        return release.opened
+      }
+      return { arrived: arrival.opened, release: release.open }
+    },
+  }
 })

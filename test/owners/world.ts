@@ -144,7 +144,7 @@ export const world = <A, E>(use: (world: World) => Effect.Effect<A, E, Scope.Sco
       const at = yield* Effect.orDie(Effect.provideService(listen({ clients, secretPrefix }), Clock.Clock, laterClock))
       const living: Array<Owner> = []
       const env = {
-        ...(yield* internet(at.tokenEndpoint, user)),
+        ...(yield* internet(at.tokenEndpoint, user)).env,
         // Shared by all of a run: without it, a fake takes twice as long to start.
         NODE_COMPILE_CACHE: Path.join(user, "../../compiled"),
       }

@@ -8,7 +8,7 @@ import { anthropic } from "../../src/interop/clients.ts"
 import type { Grant } from "../../src/testing/AuthorizationServer.ts"
 import type { ListenOptions } from "../../src/testing/http.ts"
 import type { Shared } from "./beside.ts"
-import { standIn } from "./host.ts"
+import { internet } from "../owners/internet.ts"
 import { assertEnded } from "./launch.ts"
 import type { Stage } from "./stage.ts"
 
@@ -46,8 +46,7 @@ const homeOf = (
 }
 
 const pi = async (stage: Stage): Promise<Home> => {
-  const host = await stage.inScope(standIn("platform.claude.com", "/v1/oauth/token", stage.as.tokenEndpoint))
-  const env = { HTTPS_PROXY: host.proxy, NODE_EXTRA_CA_CERTS: stage.write("ca.pem", host.certificate) }
+  const { env } = await stage.inScope(internet(stage.as.tokenEndpoint, stage.home))
   const baseUrl = stage.models.replace(/\/v1$/, "")
   stage.write(".pi/agent/models.json", { providers: { anthropic: { baseUrl } } })
   const args = ["--offline", "--no-session", "--provider", "anthropic", "--model", "claude-sonnet-4-5", "-p", "ping"]

@@ -9,7 +9,7 @@ import * as Path from "node:path"
 import { anthropic } from "../../src/interop/clients.ts"
 import type { Grant } from "../../src/testing/AuthorizationServer.ts"
 import type { ListenOptions } from "../../src/testing/http.ts"
-import { standIn } from "./host.ts"
+import { internet } from "../owners/internet.ts"
 import type { Finished } from "./launch.ts"
 import type { Stage } from "./stage.ts"
 
@@ -32,10 +32,9 @@ interface Login extends Readonly<Record<string, unknown>> {
 }
 
 export const open = async (stage: Stage) => {
-  const host = await stage.inScope(standIn("platform.claude.com", "/v1/oauth/token", stage.as.tokenEndpoint))
+  const hosts = await stage.inScope(internet(stage.as.tokenEndpoint, stage.home))
   const env = {
-    HTTPS_PROXY: host.proxy,
-    NODE_EXTRA_CA_CERTS: stage.write("ca.pem", host.certificate),
+    ...hosts.env,
     ANTHROPIC_BASE_URL: stage.models.replace(/\/v1$/, ""),
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
   }
@@ -44,7 +43,7 @@ export const open = async (stage: Stage) => {
   return {
     /** For Claude Code, and for Tokenkeep. */
     env,
-    hold: host.hold,
+    hold: hosts.hold,
     /** One turn of Claude Code. It says "pong" when the model let it in. */
     turn: (): Promise<Finished> => stage.run("claude", ["-p", "ping"], { env }),
     /** The access token has so much left (negative: it has ended); `over` adds members. */

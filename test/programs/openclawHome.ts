@@ -10,7 +10,7 @@ import { DatabaseSync } from "node:sqlite"
 import { openai } from "../../src/interop/clients.ts"
 import type { Grant } from "../../src/testing/AuthorizationServer.ts"
 import type { ListenOptions } from "../../src/testing/http.ts"
-import { standIn } from "./host.ts"
+import { internet } from "../owners/internet.ts"
 import { assertEnded, type Finished } from "./launch.ts"
 import type { Stage } from "./stage.ts"
 
@@ -82,8 +82,7 @@ const profileId = "openai:dev@example.test"
 
 /** An OpenClaw that a person has signed in to OpenAI. */
 export const open = async (stage: Stage) => {
-  const host = await stage.inScope(standIn("auth.openai.com", "/oauth/token", stage.as.tokenEndpoint))
-  const env = { HTTPS_PROXY: host.proxy, NODE_EXTRA_CA_CERTS: stage.write("ca.pem", host.certificate) }
+  const { env, hold } = await stage.inScope(internet(stage.as.tokenEndpoint, stage.home))
   const provider = { baseUrl: stage.models, api: "openai-chatgpt-responses" }
   await configure(stage, "openai", provider)
   // Makes the database, which no other program could: it has a hundred tables.
@@ -105,7 +104,7 @@ export const open = async (stage: Stage) => {
 
   return {
     /** The next refresh waits at the token endpoint. */
-    hold: host.hold,
+    hold,
     /** One turn, without a gateway. It says "pong" when the model let it in. */
     turn: (): Promise<Finished> =>
       stage.run("openclaw", ["agent", "--local", "--agent", "main", "--message", "ping"], { env }),
