@@ -76,6 +76,40 @@ const rowsOf = ({ testResults }: Report, [end]: readonly [end: string, title: st
 
 const head = ["| program | what was tried, and came of it | seen |", "|---|---|---|"]
 
+/** What the tests of races are called: the login, in which way it is kept, and what came of it. */
+const race = /^(its (?:ChatGPT )?login(?: to an MCP server)?), (ended|borrowed|co-owned), (.*)10 times: (.+)$/
+
+const early = " (before its end)"
+
+/** A line for each login over which there were races, with what came of them in each way. */
+const races = ({ testResults }: Report): ReadonlyArray<string> => {
+  const tests = testResults.flatMap(({ assertionResults }) => assertionResults)
+  const rows = Object.values(programs).flatMap((program) => {
+    const found = new Map<string, Record<string, Set<string>>>()
+    for (const { ancestorTitles, status, title } of tests) {
+      const [, login, way, when, result] = race.exec(title) ?? []
+      if (!ancestorTitles[0]?.startsWith(`${program.name}, `) || login === undefined || way === undefined) continue
+      const cells = found.get(login) ?? {}
+      found.set(login, cells)
+      const cell = status === "passed" ? `${result}${when?.startsWith("nears") ? early : ""}` : results[status]
+      cells[way] = (cells[way] ?? new Set()).add(cell)
+    }
+    return [...found].map(([login, cells]) => {
+      const texts = ["ended", "borrowed", "co-owned"].map((way) => {
+        const all = [...(cells[way] ?? ["–"])]
+        // What holds at the end holds before it.
+        return all.filter((each) => !all.some((other) => each === `${other}${early}`)).join("; ")
+      })
+      return `| ${program.name} ${installed(folder, program) ?? program.version}, ${login} | ${texts.join(" | ")} |`
+    })
+  })
+  return [
+    "| login | two processes of the program | it and Tokenkeep, borrowed | it and Tokenkeep, co-owned |",
+    "|---|---|---|---|",
+    ...rows,
+  ]
+}
+
 const [begin, finish] = ["<!-- programs:begin -->", "<!-- programs:end -->"]
 
 /** The part of the README between the marks. */
@@ -117,7 +151,6 @@ const page = [
   ...(missing.length === 0 ? [] : ["", "## Not installed", "", ...missing]),
 ]
 await fs.writeFile(path.join(root, "models/programs.md"), `${page.join("\n")}\n`)
-const { alone, beside } = sections
-await writeReadme([...head, ...[alone, beside].flatMap((section) => rowsOf(report, section)), "", how])
+await writeReadme([...races(report), "", how])
 say("Written: models/programs.md, and the table in README.md")
 process.exitCode = code ?? 1
