@@ -195,11 +195,12 @@ describe("a granted answer", () => {
     assert.deepStrictEqual(fieldsOf(scopeArray!), { ...tokens, scope: ["a", "b"] })
   })
 
-  it("holds a JWT that says when it ends", () => {
-    const server = make({ accessTokens: "jwt", expiresIn: "missing" })
+  it("holds a JWT that says when it ends, and what else was asked for", () => {
+    const whose = { email: "dev@example.test", exp: 1 }
+    const server = make({ accessTokens: "jwt", expiresIn: "missing" }, { claims: whose })
     const token = String(fieldsOf(server.exchange(refreshing("rt-1"), 0))["access_token"])
     const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString())
-    assert.deepInclude(claims, { exp: 3_600, jti: "at-2" })
+    assert.deepInclude(claims, { email: "dev@example.test", exp: 3_600, jti: "at-2" })
     assert.isTrue(server.introspect(token, hour - 1).active)
   })
 
