@@ -52,7 +52,7 @@ const lock = (place: string) => ({ kind: "folder", place, staleMillis: 60_000, h
 
 const coOwning: CoOwning = {
   aheadMillis: aheadOfFiveMinutes,
-  risk: "Claude Code's locks are known from reports only, and it gives up after 5 to 10 s of waiting for them; a mistake signs it out",
+  risk: "Claude Code waits 5 to 10 s for its locks: a refresh of ours that takes longer has it say that another process is refreshing",
   // The second is the only one that older versions know. The folder's real path is in `place` already.
   refreshing: ({ place }) => [
     lock(path.join(path.dirname(place), ".oauth_refresh.lock")),
