@@ -4,7 +4,7 @@
  */
 import type * as Deferred from "effect/Deferred"
 import * as Redacted from "effect/Redacted"
-import type { Credential, Foreign, Verdict } from "../lifecycle/Credential.ts"
+import type { Credential, Verdict } from "../lifecycle/Credential.ts"
 import type { Line } from "../lifecycle/History.ts"
 import { initial, type State } from "../lifecycle/machine.ts"
 import type { Event } from "../lifecycle/protocol.ts"
@@ -13,6 +13,7 @@ import type { StoreUnavailable } from "../store/CredentialStore.ts"
 import type { Access } from "./Keeper.ts"
 import type { TokenError } from "./errors.ts"
 import type { Sleeper } from "./WakeQueue.ts"
+import { imported, type Origin } from "./wording.ts"
 
 /**
  * A token at hand, immutable, so that the hot path is two comparisons. Its instants are those of `view`, which the state
@@ -69,14 +70,10 @@ export interface Entry extends Sleeper {
   cell: Cell | undefined
   /** The store has been read, and it has this name. */
   known: boolean
-  /** It came by a sign-in, which can be repeated. */
-  signedIn: boolean
-  /** The other program whose login it is too. */
-  foreign: Foreign | undefined
-  /** Why that program's file is behind. */
+  /** How it came here. */
+  origin: Origin
+  /** Why the file of the program whose login it is too is behind. */
   owed: string | undefined
-  /** It is being written at this moment. */
-  isTelling: boolean
   flight: Flight | undefined
   /** The record as it was last seen, while an answer is written down in it that nobody has acted on. */
   kept: Credential | undefined
@@ -101,10 +98,8 @@ export const make = (name: string, background: boolean): Entry => ({
   state: initial(background),
   cell: undefined,
   known: false,
-  signedIn: false,
-  foreign: undefined,
+  origin: imported,
   owed: undefined,
-  isTelling: false,
   flight: undefined,
   kept: undefined,
   verdict: undefined,

@@ -73,8 +73,7 @@ export const make = (surroundings: Surroundings) => {
     // A read that was overtaken by a newer one must not bring the older token back (I2).
     if (entry.known && credential.generation < entry.state.context.view.generation) return
     entry.known = true
-    entry.signedIn = credential.signedIn !== undefined
-    entry.foreign = credential.foreign
+    entry.origin = Wording.originOf(credential)
     if (isShared(credential.foreign)) shared(entry)
     entry.verdict = credential.verdict
     entry.kept = credential.ticket?.answer && credential
@@ -121,13 +120,15 @@ export const make = (surroundings: Surroundings) => {
       ...Recorder.fingerprintsOf(credential),
     })
 
+  const telling = new Set<Entry>()
+
   /** Nobody who wants a token waits for that: the owner may be writing itself. */
   const tellOwner = (entry: Entry, credential: Credential): Effect.Effect<void> => {
-    if (entry.isTelling) return Effect.void
-    entry.isTelling = true
+    if (telling.has(entry)) return Effect.void
+    telling.add(entry)
     return work(
       Effect.flatMap(owners.catchUp(credential), (trouble) => {
-        entry.isTelling = false
+        telling.delete(entry)
         entry.owed = trouble
         if (trouble !== undefined) return Effect.void
         noted(entry, "OwnerTold", credential.generation, credential)

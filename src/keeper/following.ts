@@ -17,8 +17,9 @@ export const make = ({ revision }: typeof Owners.Service, look: (entry: Entry) =
     while (true) {
       yield* Effect.sleep(checkMillis)
       for (const [entry, seen] of shared) {
-        if (!isShared(entry.foreign)) continue
-        const found = revision(entry.foreign)
+        const { foreign } = entry.origin
+        if (!isShared(foreign)) continue
+        const found = revision(foreign)
         shared.set(entry, found)
         if ((seen !== undefined && seen !== found) || entry.owed !== undefined) yield* look(entry)
       }

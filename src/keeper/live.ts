@@ -212,7 +212,7 @@ export const make = Effect.fnUntraced(function* (
           settle(entry, () => {
             const since = entry.verdict?.at ?? Math.min(now(), entry.state.context.view.usableUntil)
             const { name, verdict } = entry
-            return Effect.fail(Wording.signInRequired(name, command.params.reason, since, verdict, entry))
+            return Effect.fail(Wording.signInRequired(name, command.params.reason, since, verdict, entry.origin))
           }),
         )
       case "postpone":
@@ -359,7 +359,7 @@ export const make = Effect.fnUntraced(function* (
       access: ({ caller, minValidity: wished = 0, retryDead = false }: TokenOptions = {}) =>
         Effect.suspend(() => {
           // A co-owned login has to be refreshed before its owner would do it, also by those who refresh only when asked.
-          const minValidity = () => Math.max(wished, entry.foreign?.aheadMillis ?? 0)
+          const minValidity = () => Math.max(wished, entry.origin.foreign?.aheadMillis ?? 0)
           const access = ready(minValidity())
           if (access !== undefined) return Effect.succeed(access)
           entry.asker = caller

@@ -39,7 +39,7 @@ export const noteOf = (entry: Entry): string | undefined => {
   const [top, detail] = stateOf(state)
   if (detail === "holding" && storeTrouble) return Wording.unstoredNote(name, storeTrouble)
   if (detail === "ending") {
-    return Wording.endingNote(name, verdict?.reason ?? "noRefreshToken", view.usableUntil, entry)
+    return Wording.endingNote(name, verdict?.reason ?? "noRefreshToken", view.usableUntil, entry.origin)
   }
   if (entry.owed !== undefined) return Wording.owedNote(name, entry.owed)
   const cause = storeTrouble?.message ?? trouble

@@ -29,7 +29,14 @@ export interface Origin {
   readonly foreign: Foreign | undefined
 }
 
-export const originOf = ({ foreign, signedIn }: Credential): Origin => ({ signedIn: signedIn !== undefined, foreign })
+export const imported: Origin = { signedIn: false, foreign: undefined }
+const bySignIn: Origin = { signedIn: true, foreign: undefined }
+
+/** A process may hold a million of them, so the usual ones are two. */
+export const originOf = ({ foreign, signedIn }: Credential): Origin => {
+  const usual = signedIn === undefined ? imported : bySignIn
+  return foreign === undefined ? usual : { ...usual, foreign }
+}
 
 /** The command that brings it back: the way it came here. */
 export const signInAdvice = (name: string, { foreign, signedIn }: Origin): string => {
