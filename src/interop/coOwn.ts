@@ -14,16 +14,17 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import type { Outcome } from "../exchange/TokenEndpoint.ts"
 import type { Present, Sight } from "../keeper/Owners.ts"
 import { apply } from "../lifecycle/Change.ts"
 import type { Credential, Foreign, Tokens } from "../lifecycle/Credential.ts"
 import * as Home from "../store/home.ts"
+import { ForeignDisk } from "./ForeignDisk.ts"
 import * as ForeignFiles from "./foreignFiles.ts"
-import * as ForeignText from "./foreignText.ts"
+import type { Trouble } from "./foreignText.ts"
 import { type CoOwning, refusal, type Spot, type StoreFile, type Successor } from "./ForeignStore.ts"
 import * as JsonEdit from "./jsonEdit.ts"
-import * as Locks from "./locks/take.ts"
 import { fileOf, look, ownerOf, see, seenAmong, sightOf } from "./sight.ts"
 
 /** So long an owner is waited for that is refreshing itself: most are done in a second or two. */
@@ -32,7 +33,11 @@ const longestWaitMillis = 5_000
 /** So long an owner that takes no lock is given to be done, if it began before us: that it starts, asks and writes. */
 const courtesyMillis = 3_000
 
-const courtesyPollMillis = 100
+const courtesyPollMillis = 500
+
+/** How often, and after which pauses, it is tried to write what was granted: about six seconds in all. */
+const handOverTries = { schedule: Schedule.exponential(100), times: 6 }
+const handOverWaitMillis = 500
 
 /** An owner without locks may write at the same moment; three times in a row is no coincidence. */
 const longestTries = 3
@@ -60,46 +65,44 @@ interface Place {
   readonly spot: Spot
 }
 
-/** A text: why its logins are never written. */
-const placeOf = (foreign: Foreign, key: string): Place | string => {
-  const surroundings = Home.current()
-  const owner = ownerOf(foreign)
-  if (owner === undefined) return `${foreign.program} is not known to this version`
-  const file = ForeignFiles.kindOf(owner, foreign.place, surroundings)
-  const { coOwning } = file
-  return typeof coOwning === "string"
-    ? coOwning
-    : { file, coOwning, spot: ForeignFiles.spotOf(foreign.place, key, surroundings) }
-}
-
-/** Nothing where the login is not in the file now. */
-const placeNow = (credential: Credential): Effect.Effect<Place | undefined> =>
-  Effect.map(Clock.currentTimeMillis, (now) => {
-    const seen = see(credential, Home.current(), now)
-    const place = seen._tag === "Tokens" ? placeOf(credential.foreign!, seen.key) : undefined
-    return typeof place === "string" ? undefined : place
-  })
-
 const trouble = (message: string) => Effect.fail({ message })
 
-/** What stands in the file, and what that says. */
+const placeOf = Effect.fnUntraced(function* (foreign: Foreign, key: string): Effect.fn.Return<Place, Trouble> {
+  const owner = ownerOf(foreign)
+  if (owner === undefined) return yield* trouble(`${foreign.program} is not known to this version`)
+  const file = ForeignFiles.kindOf(owner, foreign.place, Home.current())
+  const { coOwning } = file
+  if (typeof coOwning === "string") return yield* trouble(coOwning)
+  const disk = yield* ForeignDisk
+  return { file, coOwning, spot: yield* disk.spotOf(foreign.place, key) }
+})
+
+/** What stands in the file, and why that is not written, if so. */
 const opened = Effect.fnUntraced(function* ({ file, spot }: Place) {
-  const source = yield* ForeignText.open(file, spot)
+  const disk = yield* ForeignDisk
+  const source = yield* disk.open(file, spot)
   const content = yield* Effect.try({
     try: () => ForeignFiles.parse(Redacted.value(source.text)),
     catch: (error) => ({ message: ForeignFiles.why(error) }),
   })
-  const refused = refusal(file, spot, content)
-  return refused === undefined ? { content, source } : yield* trouble(refused)
+  return { content, source, refused: refusal(file, spot, content) }
+})
+
+/** The same, and how it stands to the record: all of one moment. */
+const sighted = Effect.fnUntraced(function* (credential: Credential, place: Place) {
+  const found = yield* opened(place)
+  const now = yield* Clock.currentTimeMillis
+  const seen = seenAmong(credential, place.file.read(found.content, place.spot.surroundings), now)
+  return { ...found, sight: sightOf(credential, seen, now) }
 })
 
 /** One try. `false`: the owner has something else there by now, or has what we would write. */
 const write = Effect.fnUntraced(function* (credential: Credential, place: Place) {
-  const { coOwning, file, spot } = place
-  const { content, source } = yield* opened(place)
-  const now = yield* Clock.currentTimeMillis
-  const seen = seenAmong(credential, file.read(content, spot.surroundings), now)
-  if (sightOf(credential, seen, now)._tag !== "Behind") return false
+  const { coOwning, spot } = place
+  const { content, refused, sight, source } = yield* sighted(credential, place)
+  if (sight._tag === "Unclear") return yield* trouble(sight.cause)
+  if (sight._tag !== "Behind") return false
+  if (refused !== undefined) return yield* trouble(refused)
   const edits = coOwning.edits(spot.key, successorOf(credential), content)
   const edited = JsonEdit.edited(Redacted.value(source.text), edits)
   if (Result.isFailure(edited)) return yield* trouble(edited.failure)
@@ -107,29 +110,49 @@ const write = Effect.fnUntraced(function* (credential: Credential, place: Place)
   return true
 })
 
+/** Puts the tokens of `credential` where those stand that came before them, under the owner's locks for a write. */
+const written = Effect.fnUntraced(function* (credential: Credential, place: Place, waitMillis: number) {
+  const { coOwning, spot } = place
+  const disk = yield* ForeignDisk
+  yield* disk.lock(coOwning.writing?.(spot) ?? [], { waitMillis })
+  // An owner that takes no lock may write back what it had read before: then it is written again.
+  for (let tries = 0; tries < longestTries; tries++) {
+    if (!(yield* write(credential, place)) || coOwning.verifies !== true) return
+  }
+}, Effect.scoped)
+
 /**
- * Puts the tokens of `credential` where those stand that came before them. Answers with what stood in the way, for people:
- * with nothing where it is done, and where the owner has something else there by now.
+ * The same for a file that has fallen behind. Answers with what stood in the way, for people: with nothing where it is done,
+ * and where the owner has something else there by now.
  */
 export const catchUp = (credential: Credential): Effect.Effect<string | undefined> =>
   Effect.gen(function* () {
-    const place = yield* placeNow(credential)
-    if (place === undefined) return
-    const { coOwning, spot } = place
-    yield* Locks.take(coOwning.writing?.(spot) ?? [], { waitMillis: longestWaitMillis })
-    // An owner that takes no lock may write back what it had read before: then it is written again.
-    for (let tries = 0; tries < longestTries; tries++) {
-      if (!(yield* write(credential, place)) || coOwning.verifies !== true) return
-    }
+    const seen = yield* see(credential)
+    if (seen._tag === "Unclear") return yield* trouble(seen.cause)
+    if (seen._tag !== "Tokens") return
+    yield* written(credential, yield* placeOf(credential.foreign!, seen.key), longestWaitMillis)
   }).pipe(
-    Effect.scoped,
     Effect.match({
       onFailure: ({ message }) => `${fileOf(credential.foreign!)} cannot be written now: ${message}`,
       onSuccess: () => undefined,
     }),
   )
 
+/**
+ * The same right after a refresh, for which the refresh token in the file was spent: until its successor stands there the
+ * owner is kept out by the locks that we hold, and what is in the way of a write mostly passes in a moment. Counted and not
+ * timed, so that a process that stood still has its tries too. What is not written by then is owed.
+ */
+const handOver = (credential: Credential, place: Place): Effect.Effect<void> =>
+  Effect.ignore(Effect.retry(written(credential, place, handOverWaitMillis), handOverTries))
+
 const notSent = (cause: string): Outcome => ({ _tag: "NotSent", cause })
+
+/** Where the login does not stand in the file, or nobody can tell. */
+const without = ({ _tag, cause }: Extract<Sight, { readonly _tag: "SignedOut" | "Unclear" }>): Outcome =>
+  _tag === "Unclear"
+    ? notSent(cause)
+    : { _tag: "Rejected", cause, dead: { reason: "signedOut", code: undefined }, retryAt: 0 }
 
 /** What the file says before anything is sent, where that is an answer already. */
 const settled = (sight: Sight): Outcome | undefined => {
@@ -137,9 +160,8 @@ const settled = (sight: Sight): Outcome | undefined => {
     case "Moved":
       return { _tag: "Rotated", tokens: sight.tokens }
     case "SignedOut":
-      return { _tag: "Rejected", cause: sight.cause, dead: { reason: "signedOut", code: undefined }, retryAt: 0 }
     case "Unclear":
-      return notSent(sight.cause)
+      return without(sight)
     case "Apart":
     case "Behind":
     case "InStep":
@@ -148,14 +170,16 @@ const settled = (sight: Sight): Outcome | undefined => {
 }
 
 /** Finds out before the refresh token is spent whether the owner's file would take the answer. */
-const rehearsed = (place: Place) => Effect.flatMap(opened(place), ({ source }) => source.probe)
+const rehearsed = ({ refused, source }: Effect.Success<ReturnType<typeof opened>>) =>
+  refused === undefined ? source.probe : trouble(refused)
 
 /** Why the entry `key` cannot be kept fresh together with its owner, if so. */
 export const obstacle = (foreign: Foreign, key: string): Effect.Effect<string | undefined> =>
-  Effect.suspend(() => {
-    const place = placeOf(foreign, key)
-    return typeof place === "string" ? trouble(place) : rehearsed(place)
-  }).pipe(Effect.match({ onFailure: ({ message }) => message, onSuccess: () => undefined }))
+  placeOf(foreign, key).pipe(
+    Effect.flatMap(opened),
+    Effect.flatMap(rehearsed),
+    Effect.match({ onFailure: ({ message }) => message, onSuccess: () => undefined }),
+  )
 
 /** The owner has no reason to ask the server now, or would tell by its lock that it does. */
 const isQuiet = ({ foreign, tokens: { expiry } }: Credential, { unguardedMillis }: CoOwning, now: number): boolean => {
@@ -166,36 +190,38 @@ const isQuiet = ({ foreign, tokens: { expiry } }: Credential, { unguardedMillis 
 }
 
 /** What the file says once an owner has had its turn that may be asking the server at this moment. */
-const afterOwner = Effect.fnUntraced(function* (credential: Credential, coOwning: CoOwning) {
+const afterOwner = Effect.fnUntraced(function* (credential: Credential, place: Place) {
   let now = yield* Clock.currentTimeMillis
-  const until = isQuiet(credential, coOwning, now) ? now : now + courtesyMillis
-  let sight = yield* look(credential)
-  while (sight._tag === "InStep" && now < until) {
+  const until = isQuiet(credential, place.coOwning, now) ? now : now + courtesyMillis
+  let found = yield* sighted(credential, place)
+  while (found.sight._tag === "InStep" && now < until) {
     yield* Effect.sleep(courtesyPollMillis)
     now = yield* Clock.currentTimeMillis
-    sight = yield* look(credential)
+    found = yield* sighted(credential, place)
   }
-  return sight
+  return found
 })
 
 /** One presentation, in step with the owner. Within `deadlineMillis`, its wait for the owner's locks included. */
 export const exchange = (credential: Credential, deadlineMillis: number, present: Present): Effect.Effect<Outcome> =>
   Effect.gen(function* () {
     const startedAt = yield* Clock.currentTimeMillis
-    const place = yield* placeNow(credential)
-    if (place === undefined) return settled(yield* look(credential)) ?? notSent("its owner's file is not written")
+    const seen = yield* see(credential)
+    if (seen._tag !== "Tokens") return without(seen)
+    const place = yield* placeOf(credential.foreign!, seen.key)
     const waitMillis = Math.min(longestWaitMillis, deadlineMillis / 2)
-    const locks = yield* Locks.take(place.coOwning.refreshing?.(place.spot) ?? [], { waitMillis })
-    const sight = yield* afterOwner(credential, place.coOwning)
+    const disk = yield* ForeignDisk
+    const locks = yield* disk.lock(place.coOwning.refreshing?.(place.spot) ?? [], { waitMillis })
+    const found = yield* afterOwner(credential, place)
+    const { sight } = found
     const outcome = settled(sight)
     if (outcome !== undefined) return outcome
-    if (sight._tag !== "Apart") yield* rehearsed(place)
+    if (sight._tag !== "Apart") yield* rehearsed(found)
     if (!(yield* locks.stillOurs)) return notSent(`${credential.foreign!.program} has taken its lock back`)
     const left = startedAt + deadlineMillis - (yield* Clock.currentTimeMillis)
     const answer = yield* present(left)
     if (answer._tag === "Rotated") {
-      // What cannot be written now is owed, and tried again at the next look.
-      yield* catchUp(withTokens(credential, answer.tokens))
+      yield* handOver(withTokens(credential, answer.tokens), place)
       return answer
     }
     // Its owner may have been granted what we were refused.

@@ -7,9 +7,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { Sight } from "../keeper/Owners.ts"
 import type { Credential, Foreign, Tokens } from "../lifecycle/Credential.ts"
-import type { Surroundings } from "../store/home.ts"
-import * as Home from "../store/home.ts"
-import * as ForeignFiles from "./foreignFiles.ts"
+import { ForeignDisk } from "./ForeignDisk.ts"
 import type { Entry, Owner } from "./ForeignStore.ts"
 import * as GrantDocument from "./GrantDocument.ts"
 import { compare } from "./inStep.ts"
@@ -46,15 +44,16 @@ const tokensIn = (credential: Credential, { held, key }: Entry, now: number): Se
 export const ownerOf = ({ owner }: Pick<Foreign, "owner">): Owner | undefined => owners.find(({ id }) => id === owner)
 
 /** What the file holds at this moment. */
-export const see = (credential: Credential, surroundings: Surroundings, now: number): Seen => {
+export const see = Effect.fnUntraced(function* (credential: Credential): Effect.fn.Return<Seen> {
   const foreign = credential.foreign!
   const owner = ownerOf(foreign)
   if (owner === undefined) return { _tag: "Unclear", cause: `${foreign.program} is not known to this version` }
-  const { entries, isMissing, problem } = ForeignFiles.at(owner, foreign.place, surroundings)
+  const disk = yield* ForeignDisk
+  const { entries, isMissing, problem } = yield* disk.at(owner, foreign.place)
   if (isMissing) return { _tag: "SignedOut", cause: `${fileOf(foreign)} is not there any more` }
   if (problem !== undefined) return { _tag: "Unclear", cause: `${fileOf(foreign)}: ${problem}` }
-  return seenAmong(credential, entries, now)
-}
+  return seenAmong(credential, entries, yield* Clock.currentTimeMillis)
+})
 
 /** The same, of entries that have been read already. */
 export const seenAmong = (credential: Credential, entries: ReadonlyArray<Entry>, now: number): Seen => {
@@ -83,5 +82,7 @@ export const sightOf = (credential: Credential, seen: Seen, now: number): Sight 
 /** What of an owner's tokens is kept where its login is only borrowed. */
 export const withoutRefreshToken = ({ refreshToken: _, ...tokens }: Tokens): Tokens => tokens
 
-export const look = (credential: Credential): Effect.Effect<Sight> =>
-  Effect.map(Clock.currentTimeMillis, (now) => sightOf(credential, see(credential, Home.current(), now), now))
+export const look = Effect.fnUntraced(function* (credential: Credential): Effect.fn.Return<Sight> {
+  const seen = yield* see(credential)
+  return sightOf(credential, seen, yield* Clock.currentTimeMillis)
+})

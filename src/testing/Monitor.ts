@@ -6,6 +6,7 @@
  */
 import type { Credential, ReuseClass } from "../lifecycle/Credential.ts"
 import { forgivesReuse } from "../lifecycle/Credential.ts"
+import { named } from "./loginFile.ts"
 import type { Process } from "./Simulation.ts"
 
 export const invariants = [
@@ -22,6 +23,10 @@ export const invariants = [
   "no refresh without need",
   "the token works",
   "the session is kept",
+  "borrowed is not presented",
+  "the owner stays signed in",
+  "file and store agree in the end",
+  "the rest of the file stays",
 ] as const
 export type Invariant = (typeof invariants)[number]
 
@@ -75,12 +80,19 @@ export class Monitor {
   readonly #watched: ReadonlySet<Invariant> | undefined
   readonly #losesNothing: boolean
   readonly #newestOnly: boolean
+  readonly #isOncePerToken: boolean
 
   /**
    * `losesNothing`: the server answers as often as one asks, so that a lost answer is no excuse. `newestOnly`: each of its
-   * answers ends the one before.
+   * answers ends the one before. `isOncePerToken`: a refresh token is one generation's, whoever presents it.
    */
-  constructor(watched: ReadonlySet<Invariant> | undefined, losesNothing: boolean, newestOnly: boolean) {
+  constructor(
+    watched: ReadonlySet<Invariant> | undefined,
+    losesNothing: boolean,
+    newestOnly: boolean,
+    isOncePerToken: boolean,
+  ) {
+    this.#isOncePerToken = isOncePerToken
     this.#watched = watched
     this.#losesNothing = losesNothing
     this.#newestOnly = newestOnly
@@ -88,7 +100,7 @@ export class Monitor {
 
   /** The same once more, so that each can go its own way; `twin` says which process there stands for one of here. */
   fork(twin: (process: Process) => Process): Monitor {
-    const next = new Monitor(this.#watched, this.#losesNothing, this.#newestOnly)
+    const next = new Monitor(this.#watched, this.#losesNothing, this.#newestOnly, this.#isOncePerToken)
     next.violation = this.violation
     next.excuse = this.excuse
     next.tokenExcuse = this.tokenExcuse
@@ -114,28 +126,37 @@ export class Monitor {
   }
 
   fail(invariant: Invariant, detail: string): void {
-    if (this.violation === undefined && (this.#watched?.has(invariant) ?? true)) this.violation = { invariant, detail }
+    if (this.violation === undefined && (this.#watched?.has(invariant) ?? true))
+      this.violation = { invariant, detail: named(detail) }
   }
 
-  /** The refresh token of a generation leaves a process. A server that does not rotate keeps one token for many. */
+  /** What a presentation goes by: a server that does not rotate keeps one token for many generations. */
+  nameOf(token: string, generation: number): string {
+    return this.#isOncePerToken ? token : `${token}.${generation}`
+  }
+
+  /** The refresh token of a generation leaves a process. `isRace`: what two programs do to it is nobody's fault here. */
   presented(
     process: Process,
     token: string,
-    { generation, ticket }: Credential,
+    { generation, ticket }: Pick<Credential, "generation" | "ticket">,
     since: number,
     scene: Scene,
+    isRace: boolean,
   ): Presentation {
-    const name = `${token}.${generation}`
+    const name = this.nameOf(token, generation)
     const all = this.presentations.get(name) ?? []
     this.presentations.set(name, all)
     const open = all.filter(({ outcome }) => outcome !== "harmless")
     const [first] = open
+    // What one program was told the other cannot know, and what an owner makes of it is its own business.
+    const own = open.filter(({ process: { isOwner } }) => !isOwner && !process.isOwner)
     // As with an answer that is told: a process that stands still with it for too long counts as gone.
-    if (open.some(({ at, outcome }) => outcome === "dead" && scene.now < at + scene.drainMillis)) {
+    if (own.some(({ at, outcome }) => outcome === "dead" && scene.now < at + scene.drainMillis)) {
       this.fail("I7 dead costs nothing", `${process.name} presents ${token}, which the server has called dead`)
-    } else if (open.length >= 2 && !forgivesReuse(scene.reuse)) {
+    } else if (own.length >= 2 && !forgivesReuse(scene.reuse)) {
       this.fail("I1 presented at most once", `${process.name} presents ${token} for the third time`)
-    } else if (first !== undefined) {
+    } else if (first !== undefined && !isRace) {
       this.#second(process, token, first, scene)
     }
     if (ticket !== undefined && all.some((earlier) => earlier.ticket === ticket.id)) {
@@ -148,7 +169,8 @@ export class Monitor {
 
   /** When the refresh token of a generation was presented first, if nobody knows what became of that. */
   inDoubtSince(token: string, generation: number): number | undefined {
-    return this.presentations.get(`${token}.${generation}`)?.find(({ outcome }) => outcome === "unknown")?.at
+    const all = this.presentations.get(this.nameOf(token, generation))
+    return all?.find(({ outcome, process }) => outcome === "unknown" && !process.isOwner)?.at
   }
 
   #second(process: Process, token: string, first: Presentation, scene: Scene): void {
@@ -157,9 +179,15 @@ export class Monitor {
     if (flying)
       return this.fail("I1 presented at most once", `${who} while ${first.process.name}'s request is on the wire`)
     // A process that stands still for longer than any answer can take cannot be told from one that is gone.
+    if (first.outcome === "told" && process.isOwner && !first.process.isOwner) {
+      const why = `${who}: ${first.process.name} has the answer and has not written it`
+      return this.excuse === undefined ? this.fail("the owner stays signed in", why) : undefined
+    }
     if (first.outcome === "told" && scene.now < first.at + scene.drainMillis)
       return this.fail("I1 presented at most once", `${who} although ${first.process.name} has the answer`)
-    if (this.rotations.some(({ fate, from }) => from === token && fate === "journaled"))
+    // The owner cannot read what was written down by somebody who did not live to tell it.
+    const isTold = !process.isOwner || first.outcome !== "unknown"
+    if (isTold && this.rotations.some(({ fate, from }) => from === token && fate === "journaled"))
       return this.fail("I1 presented at most once", `${who} although its answer is written down`)
     const why = `${token} had to be presented again: nobody could know what became of it`
     if (!this.#losesNothing) this.excuse ??= why

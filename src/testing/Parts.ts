@@ -1,6 +1,8 @@
 /** The parts of a program in a simulated world that a test may put another in the place of. */
 import type { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
+import type { ForeignDisk } from "../interop/ForeignDisk.ts"
 import type { Handle } from "../keeper/Keeper.ts"
+import type { Owners } from "../keeper/Owners.ts"
 import { apply } from "../lifecycle/Change.ts"
 import { decide } from "../lifecycle/machine.ts"
 import type { CredentialStore } from "../store/CredentialStore.ts"
@@ -22,6 +24,9 @@ export interface Parts {
   readonly keeper: (keeper: Handle, clocks: Clocks, process: Process) => Handle
   readonly store: (store: CredentialStore["Service"], process: Process) => CredentialStore["Service"]
   readonly endpoint: (endpoint: TokenEndpoint["Service"], process: Process) => TokenEndpoint["Service"]
+  /** What a Keeper asks about the owners of its logins, and the disk on which those stand. */
+  readonly owners: (owners: typeof Owners.Service, process: Process) => typeof Owners.Service
+  readonly disk: (disk: typeof ForeignDisk.Service, process: Process) => typeof ForeignDisk.Service
 }
 
 export const realParts: Parts = {
@@ -30,4 +35,6 @@ export const realParts: Parts = {
   keeper: (keeper) => keeper,
   store: (store) => store,
   endpoint: (endpoint) => endpoint,
+  owners: (owners) => owners,
+  disk: (disk) => disk,
 }

@@ -13,21 +13,27 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { read } from "../exchange/read.ts"
 import { type Outcome, TokenEndpoint, type Witness } from "../exchange/TokenEndpoint.ts"
-import type { Access, Handle } from "../keeper/Keeper.ts"
+import { ForeignDisk } from "../interop/ForeignDisk.ts"
+import type { Access } from "../keeper/Keeper.ts"
 import * as Hooks from "../keeper/hooks.ts"
 import * as Live from "../keeper/live.ts"
+import { Owners } from "../keeper/Owners.ts"
 import { Processes } from "../keeper/Processes.ts"
 import type { Change } from "../lifecycle/Change.ts"
 import type { Answer, Credential, Holder } from "../lifecycle/Credential.ts"
 import { initial, type State } from "../lifecycle/machine.ts"
 import type { Command, Event } from "../lifecycle/protocol.ts"
-import { CredentialStore, type StoreUnavailable } from "../store/CredentialStore.ts"
+import { CredentialStore } from "../store/CredentialStore.ts"
+import * as OwnerProgram from "./ownerProgram.ts"
 import type { Parts } from "./Parts.ts"
+import * as ProgramDisk from "./programDisk.ts"
 import * as Sim from "./Simulation.ts"
+import { fileOf } from "./loginFile.ts"
 
 export const credentialName = "github"
 
@@ -41,6 +47,13 @@ export interface Birth {
   /** Of each caller, the token that a resource server has refused to it. */
   readonly refused: ReadonlyArray<string | undefined>
   readonly options: Live.KeeperOptions
+  /** It is no Keeper but the program in whose file the login stands, and has this habit. */
+  readonly owner?: OwnerProgram.Habit | undefined
+}
+
+/** What presenting a refresh token takes. */
+export type Presented = Pick<Credential, "generation" | "ticket"> & {
+  readonly tokens: Pick<Credential["tokens"], "refreshToken">
 }
 
 /** When something happens: by the world's clock, and by one that stops while everything stands still. */
@@ -52,14 +65,18 @@ export interface Moment {
 export type Request =
   | { readonly _tag: "Read"; caller: string }
   | { readonly _tag: "Change"; readonly change: Change }
-  | { readonly _tag: "Send"; readonly credential: Credential; readonly since: number; readonly until: number }
+  | { readonly _tag: "Send"; readonly credential: Presented; readonly since: number; readonly until: number }
+  | { readonly _tag: "FileRead" | "FileProbe" }
+  /** `over`: only where this still stands there. */
+  | { readonly _tag: "FileWrite"; readonly text: string; readonly over: string | undefined }
+  | { readonly _tag: "Lock"; readonly places: ReadonlyArray<string> }
 
 /** Requests and sleeps are numbered together, in the order in which they begin. */
 export type Happening =
   | { readonly _tag: "Called"; readonly call: number }
   | { readonly _tag: "Cancelled"; readonly call: number }
   | { readonly _tag: "Woke"; readonly number: number }
-  | { readonly _tag: "Answered"; readonly number: number; readonly answer: Effect.Effect<unknown, StoreUnavailable> }
+  | { readonly _tag: "Answered"; readonly number: number; readonly answer: Effect.Effect<unknown, unknown> }
   /** A request to the server has left: from now on it may have been carried out. */
   | { readonly _tag: "Left"; readonly number: number }
 
@@ -69,6 +86,7 @@ export type Deed =
   | { readonly _tag: "Leaves"; readonly number: number }
   | { readonly _tag: "Sleeps"; readonly number: number; readonly deadline: number }
   | { readonly _tag: "StaysUp"; readonly number: number }
+  | { readonly _tag: "Unlocks"; readonly places: ReadonlyArray<string> }
   | {
       readonly _tag: "Decides"
       readonly before: State
@@ -78,13 +96,33 @@ export type Deed =
     }
   | { readonly _tag: "Answers"; readonly call: number; readonly exit: Exit.Exit<Access, unknown> }
 
+/** What callers ask, whatever the program is. */
+interface Asked {
+  readonly access: () => Effect.Effect<Access, unknown>
+  readonly refused: (token: string) => Effect.Effect<Access, unknown>
+  readonly peek: () => string | undefined
+}
+
+/** All that an owner tells its caller. */
+const ownersAccess = (token: string): Access => ({
+  token: Redacted.make(token),
+  tokenType: "Bearer",
+  expiresAt: undefined,
+  generation: 0,
+  scope: undefined,
+  resource: undefined,
+  dpopKey: undefined,
+  note: undefined,
+})
+
 type Resume = (effect: Effect.Effect<never, never>) => void
 
 export class Program {
   readonly #birth: Birth
   readonly #sim = new Sim.Simulation(false)
   readonly #process: Sim.Process
-  readonly #handle: Handle
+  readonly #handle: Asked
+  readonly #disk: typeof ForeignDisk.Service
   readonly #calls: Array<Fiber.Fiber<Access, unknown> | undefined> = []
   readonly #waiting = new Map<number, Resume>()
   readonly #requests = new Map<number, Request>()
@@ -104,13 +142,28 @@ export class Program {
     this.#process = new Sim.Process(birth.index, birth.name, birth.host, birth.skewMillis)
     this.state = initial(background)
     this.#at(moment)
-    const keeper = Live.make(birth.options)
+    this.#disk = parts.disk(ProgramDisk.make(this.#asking), this.#process)
+    this.#handle = birth.owner === undefined ? this.#keeper(parts) : this.#owner(birth.owner)
+  }
+
+  #keeper(parts: Parts): Asked {
+    const keeper = Live.make(this.#birth.options)
     const fiber = Effect.runForkWith(this.#services(parts))(keeper, { scheduler: this.#sim.scheduler })
     this.#sim.drain()
     const exit = fiber.pollUnsafe()
-    if (exit === undefined || Exit.isFailure(exit)) throw new Error(`${birth.name} did not start`)
+    if (exit === undefined || Exit.isFailure(exit)) throw new Error(`${this.#birth.name} did not start`)
     const clock = { now: () => this.#sim.now, uptime: () => this.#uptime }
-    this.#handle = parts.keeper(exit.value.credential(credentialName), clock, this.#process)
+    return parts.keeper(exit.value.credential(credentialName), clock, this.#process)
+  }
+
+  #owner(habit: OwnerProgram.Habit): Asked {
+    const file = fileOf[habit]
+    const called = OwnerProgram.call(habit, file, ProgramDisk.ownerGround(this.#asking, file))
+    return {
+      access: () => Effect.map(called, ownersAccess),
+      refused: () => Effect.die("not its way"),
+      peek: () => undefined,
+    }
   }
 
   #at({ now, uptime }: Moment): void {
@@ -192,14 +245,22 @@ export class Program {
   // ------------------------------------------------------------------ what the Keeper stands on
 
   #surroundings(): Context.Context<never> {
-    return this.#sim.surroundings(this.#process, (deadline, resume) => {
-      const number = ++this.#numbers
-      this.#waiting.set(number, resume as Resume)
-      this.#deeds.push({ _tag: "Sleeps", number, deadline })
-      return Effect.sync(() => {
-        if (this.#waiting.delete(number)) this.#deeds.push({ _tag: "StaysUp", number })
+    return this.#sim
+      .surroundings(this.#process, (deadline, resume) => {
+        const number = ++this.#numbers
+        this.#waiting.set(number, resume as Resume)
+        this.#deeds.push({ _tag: "Sleeps", number, deadline })
+        return Effect.sync(() => {
+          if (this.#waiting.delete(number)) this.#deeds.push({ _tag: "StaysUp", number })
+        })
       })
-    })
+      .pipe(Context.add(ForeignDisk, this.#disk))
+  }
+
+  readonly #asking: ProgramDisk.Asking = {
+    ask: (request) => Effect.suspend(() => this.#ask({ ...request })),
+    unlock: (places) => void this.#deeds.push({ _tag: "Unlocks", places }),
+    now: () => this.#sim.now,
   }
 
   #services(parts: Parts) {
@@ -215,6 +276,7 @@ export class Program {
         this.state = after
         this.#deeds.push({ _tag: "Decides", before, event, after, commands })
       }),
+      Context.add(Owners, parts.owners(ProgramDisk.owners, this.#process)),
       Context.add(Scope.Scope, Scope.makeUnsafe()),
       Context.merge(this.#surroundings()),
     )

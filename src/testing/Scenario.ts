@@ -4,6 +4,7 @@
 import type { KeeperOptions } from "../keeper/live.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
 import type { Invariant } from "./Monitor.ts"
+import type { Habit } from "./ownerProgram.ts"
 import type { Policy } from "./Policy.ts"
 
 /** What can go wrong, each at every moment at which it could. One costs one of the budget. */
@@ -31,6 +32,16 @@ export type Fault =
   | "signOut"
   /** The grant is revoked at the server. */
   | "revoke"
+  | OwnerFault
+
+/** Where the login is another program's too. */
+export type OwnerFault =
+  /** Of the owner's file: half of it is there for 2.5 seconds, or it cannot be written for so long. */
+  | "fileTorn"
+  | "fileStuck"
+  /** A person signs in again, or out, in the owner's program. */
+  | "ownerSignIn"
+  | "ownerSignOut"
 
 /** `refused`: a resource server has answered 401 to the first access token. */
 export type Call = "token" | "refused"
@@ -50,6 +61,15 @@ export interface Scenario {
     /** How far this host's clock is ahead. */
     readonly skewMillis?: number
   }>
+  /**
+   * The login stands in the file of another program too, which keeps it fresh by this habit; `calls`: of each of its
+   * processes, how often it wants a token.
+   */
+  readonly owner?: {
+    readonly habit: Habit
+    readonly mode: "borrow" | "co-own"
+    readonly calls: ReadonlyArray<number>
+  }
   /** How old the first access token is when the story begins. */
   readonly token: "fresh" | "inWindow" | "ended"
   readonly server: Partial<Policy>

@@ -18,6 +18,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type * as Scheduler from "effect/Scheduler"
+import { named } from "./loginFile.ts"
 
 /** What a step touches, as bits: the shared parts, then one private part and one network a process. */
 export const Store = 1
@@ -26,6 +27,8 @@ export const Time = 4
 export const Budget = 8
 export const Ghost = 16
 export const Alive = 32
+export const File = 64
+export const Locks = 128
 export const own = (index: number): number => 1 << (8 + index)
 export const network = (index: number): number => 1 << (16 + index)
 export const Everything = -1
@@ -86,6 +89,8 @@ export class Process {
   readonly host: string
   /** Its host's clock is ahead of the world's by this much. */
   readonly skewMillis: number
+  /** It is the program whose login others keep together with it. */
+  readonly isOwner: boolean
   alive = true
   /** How many operations it has asked for. */
   operations = 0
@@ -94,7 +99,8 @@ export class Process {
   #first = 0x811c9dc5 | 0
   #second = 0x01234567 | 0
 
-  constructor(index: number, name: string, host: string, skewMillis: number) {
+  constructor(index: number, name: string, host: string, skewMillis: number, isOwner = false) {
+    this.isOwner = isOwner
     this.index = index
     this.name = name
     this.host = host
@@ -112,7 +118,7 @@ export class Process {
 
   /** The same once more, as far as it has come; what it asks for and its sleepers are its owner's to bring along. */
   copy(): Process {
-    const next = new Process(this.index, this.name, this.host, this.skewMillis)
+    const next = new Process(this.index, this.name, this.host, this.skewMillis, this.isOwner)
     next.operations = this.operations
     next.#first = this.#first
     next.#second = this.#second
@@ -149,7 +155,7 @@ export class Simulation {
   }
 
   log(from: string, to: string, text: string, kind: Line["kind"]): void {
-    this.lines?.push({ at: this.now - this.start, from, to, text, kind })
+    this.lines?.push({ at: this.now - this.start, from, to, text: named(text), kind })
   }
 
   /** Runs everything that can run without a choice being made. */

@@ -17,9 +17,10 @@ import { type Parts, realParts } from "./Parts.ts"
 import type { Moment } from "./Program.ts"
 import type { Bounds, Fault, Scenario } from "./Scenario.ts"
 import * as Sim from "./Simulation.ts"
+import { WorldFile } from "./WorldFile.ts"
 import { pauseMillis, WorldFaults } from "./WorldFaults.ts"
 import { WorldNetwork } from "./WorldNetwork.ts"
-import { epilogueName, type Member, WorldProcesses } from "./WorldProcesses.ts"
+import { epilogueName, type Member, ownerName, WorldProcesses } from "./WorldProcesses.ts"
 import * as WorldServer from "./WorldServer.ts"
 import { WorldStore } from "./WorldStore.ts"
 
@@ -41,6 +42,8 @@ export class World implements Explorable {
   readonly lives: Lives
   readonly server: WorldServer.WorldServer
   readonly store: WorldStore
+  /** The owner's, where the login is another program's too. */
+  readonly file: WorldFile | undefined
   readonly network: WorldNetwork
   readonly processes: WorldProcesses
   /** The access token that a resource server refuses although it has not ended, where the scenario has one. */
@@ -55,7 +58,7 @@ export class World implements Explorable {
   readonly #faults: WorldFaults
   /** Longer than any story goes that comes to an end: a stall lasts no longer than a token. */
   readonly #horizonMillis: number
-  #epilogue: "none" | "asked" = "none"
+  #epilogue: "none" | "halfway" | "asked" = "none"
   #rank: Array<number> = []
 
   /** `origin`: the world that this one goes on from, in its own way. */
@@ -76,6 +79,7 @@ export class World implements Explorable {
       Object.assign(this.faulted, origin.faulted)
       this.server = origin.server.fork()
       this.store = origin.store.fork(this)
+      this.file = origin.file?.fork(this)
       this.network = new WorldNetwork(this)
       this.processes = new WorldProcesses(this)
       this.processes.goOnFrom(origin.processes)
@@ -92,7 +96,10 @@ export class World implements Explorable {
     const left = { fresh: lifetimeMillis, inWindow: lifetimeMillis * 0.1, ended: -1 }[scenario.token]
     this.server = WorldServer.make(scenario.server, this.sim.now + left)
     const { replacesSuccessor, reuse } = this.server.policy
-    this.monitor = new Monitor(options.watched, forgivesReuse(reuse), replacesSuccessor)
+    const isOncePerToken = scenario.owner !== undefined && reuse !== "notRotating"
+    this.monitor = new Monitor(options.watched, forgivesReuse(reuse), replacesSuccessor, isOncePerToken)
+    const first = { ...this.server.first, expiresAt: this.sim.now + left }
+    this.file = scenario.owner && new WorldFile(this, scenario.owner.habit, first)
     this.store = new WorldStore(this, undefined)
     this.store.stored = this.lives.same(this.store.credential(this.server.first, this.sim.now + left))
     this.network = new WorldNetwork(this)
@@ -103,6 +110,10 @@ export class World implements Explorable {
     for (const [index, { calls, host, skewMillis }] of scenario.processes.entries()) {
       const refused = calls.map((call) => call === "refused")
       this.processes.spawn(index, `P${index}`, host ?? "h1", skewMillis ?? 0, refused)
+    }
+    for (const [index, calls] of (scenario.owner?.calls ?? []).entries()) {
+      const refused = Array.from({ length: calls }, () => false)
+      this.processes.spawn(scenario.processes.length + index, `${ownerName}${index}`, "h1", 0, refused)
     }
   }
 
@@ -129,7 +140,7 @@ export class World implements Explorable {
     const next = this.#nextInstant
     const quiet = !busy && this.#isQuiet
     if (next !== Infinity && !quiet && (!busy || this.stallsLeft > 0)) actions.push(this.#timePasses(next, busy))
-    if (quiet && this.scenario.epilogue && this.#epilogue === "none") actions.push(this.#askOnceMore())
+    if (quiet && this.scenario.epilogue && this.#epilogue !== "asked") actions.push(this.#askOnceMore())
     if (this.faultsLeft > 0) actions.push(...this.#faults.steps(actions))
     return actions
   }
@@ -143,8 +154,8 @@ export class World implements Explorable {
 
   get #nextInstant(): number {
     const next = this.processes.nextInstant
-    // A store that is down comes back whether or not somebody sleeps until then.
-    return this.store.isDown ? Math.min(next, this.store.downUntil) : next
+    // A store that is down comes back whether or not somebody sleeps until then, and so does a file.
+    return Math.min(next, this.store.isDown ? this.store.downUntil : Infinity, this.file?.nextInstant ?? Infinity)
   }
 
   #timePasses(next: number, busy: boolean): Sim.Action {
@@ -163,16 +174,27 @@ export class World implements Explorable {
   #askOnceMore(): Sim.Action {
     const { processes, sim, store } = this
     const run = (): void => {
+      const isHalfway = this.#epilogue === "halfway"
       sim.wrote = Sim.Everything
-      this.#epilogue = "asked"
+      this.#epilogue = this.#epilogue === "none" && this.file !== undefined ? "halfway" : "asked"
       this.faultsLeft = 0
       this.stallsLeft = 0
       for (const { process } of processes.members) process.die()
-      sim.now = this.#whenAllIsOver + 1
-      sim.log("Clock", "Clock", "later: the token has ended, and everything works again", "time")
-      if (store.stored !== undefined) processes.spawn(processes.members.length, epilogueName, "h1", 0, [false])
+      if (!isHalfway) {
+        sim.now = this.#whenAllIsOver + 1
+        sim.log("Clock", "Clock", "later: the token has ended, and everything works again", "time")
+      }
+      if (store.stored !== undefined) processes.spawn(processes.members.length, this.#lastCaller, "h1", 0, [false])
     }
     return { id: "epilogue", process: -1, fault: 0, stall: 0, local: false, run }
+  }
+
+  /** Where there is an owner, it asks too: first where it alone can refresh, and otherwise after us. */
+  get #lastCaller(): string {
+    const { owner } = this.scenario
+    if (owner === undefined) return epilogueName
+    const isFirst = this.#epilogue === "halfway"
+    return isFirst === (owner.mode === "borrow") ? `${ownerName}Z` : epilogueName
   }
 
   /** The token has ended, and nothing that was stored or broken makes anybody wait any more. */
@@ -182,7 +204,9 @@ export class World implements Explorable {
     const end = tokens?.expiry._tag === "Known" ? tokens.expiry.at : sim.now
     // After a doubt the last presentation waits for a while: five minutes, and some more for a clock that is behind.
     const calm = ticket === undefined ? 0 : ticket.issuedAt + 600_000
-    return Math.max(end, ticket?.drainedAt ?? 0, calm, pause?.until ?? 0, store.downUntil, sim.now)
+    const [torn, stuck] = [this.file?.tornUntil ?? 0, this.file?.stuckUntil ?? 0]
+    const inFile = this.file?.login?.expiresAt ?? 0
+    return Math.max(end, inFile, ticket?.drainedAt ?? 0, calm, pause?.until ?? 0, store.downUntil, torn, stuck, sim.now)
   }
 
   // ------------------------------------------------------------------ what the explorer asks for
@@ -236,7 +260,7 @@ export class World implements Explorable {
     const parts = members.map((member) => {
       const { process } = member
       const marks = `${process.index === last ? "*" : ""}${holder === process.name ? "T" : ""}`
-      return `${this.#memory(member)}${marks}${this.network.digest(process)}${monitor.marks(process)}`
+      return `${this.#memory(member)}${marks}${this.network.digest(process)}${monitor.marks(process)}${this.#beside(member)}`
     })
     if (symmetry) {
       const order = parts.map((_, index) => index)
@@ -248,7 +272,8 @@ export class World implements Explorable {
     const isTicketGone = holder !== undefined && !members.some(({ process }) => process.name === holder)
     const stored = `${store.name}${isTicketGone ? "G" : ""}|${store.newest}|${store.downUntil}`
     const budget = `${this.#epilogue}|${this.faultsLeft},${this.stallsLeft}`
-    return `${sim.now}|${stored}|${server.digest()}|${monitor.digest()}|${budget}|${parts.join("|")}`
+    const file = this.file === undefined ? "" : `${this.file.name}|`
+    return `${sim.now}|${file}${stored}|${server.digest()}|${monitor.digest()}|${budget}|${parts.join("|")}`
   }
 
   /** A process that is dead, or that has nothing left to do, has a past and no future. */
@@ -258,6 +283,14 @@ export class World implements Explorable {
     const isBusy = process.pending.length > 0 || process.sleepers.length > 0
     if (!isBusy && started === calls.length && calls.every(({ isWaiting }) => !isWaiting)) return "over"
     return this.scenario.memory === "history" ? process.history : this.processes.memory(member)
+  }
+
+  /** What of a process's past its deeds beside an owner are judged by. */
+  #beside({ calls, hasRead, process }: Member): string {
+    if (this.file === undefined) return ""
+    const then = calls.map(({ fileThen, isWaiting }) => (isWaiting && fileThen === this.file?.text ? "=" : "~"))
+    const seen = `${hasRead?.refreshToken}${hasRead?.isLate ? "!" : ""}`
+    return `${process.isOwner ? process.name : ""}${this.file.marks(process)}${seen}${then.join("")}`
   }
 
   /** The action's name without the accident of how processes are numbered. */

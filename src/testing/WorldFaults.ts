@@ -5,6 +5,7 @@
 import type { Fault } from "./Scenario.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
+import * as Judge from "./worldJudge.ts"
 import type { AddFault } from "./WorldNetwork.ts"
 import type { Member } from "./WorldProcesses.ts"
 
@@ -37,7 +38,7 @@ export class WorldFaults {
   }
 
   #offer(kind: Fault, others: ReadonlyArray<Sim.Action>, add: AddFault): void {
-    const { faulted, network, processes, server, store } = this.#world
+    const { faulted, file, network, processes, server, store } = this.#world
     switch (kind) {
       case "crash":
         for (const member of processes.members) {
@@ -71,6 +72,21 @@ export class WorldFaults {
         // When nothing can happen any more, there is nobody to notice.
         if (others.some(({ stall }) => stall === 0)) this.#everywhere(kind, "Clock", add, () => this.#pause())
         return
+      case "fileTorn":
+        if (file !== undefined && !file.isTorn) this.#everywhere(kind, "File", add, () => file.tear())
+        return
+      case "fileStuck":
+        if (file !== undefined && !file.isStuck) this.#everywhere(kind, "File", add, () => file.stick())
+        return
+      // The owner takes its locks for that too.
+      case "ownerSignIn":
+        if (file?.locks.size === 0 && faulted.ownerSignIn === undefined)
+          this.#everywhere(kind, "Person", add, () => this.#ownerSignIn())
+        return
+      case "ownerSignOut":
+        if (file?.locks.size === 0 && file.login !== undefined)
+          this.#everywhere(kind, "Person", add, () => file.signOut())
+        return
       default:
         network.faults(kind, add)
     }
@@ -95,10 +111,12 @@ export class WorldFaults {
   }
 
   #crash({ process }: Member): void {
-    const { monitor, network, processes, scenario, sim, store } = this.#world
+    const { file, monitor, network, processes, scenario, sim, store } = this.#world
     sim.wrote |= Sim.own(process.index) | Sim.network(process.index) | Sim.Ghost | Sim.Alive
     sim.log(process.name, process.name, "is killed", "fault")
+    Judge.killed(this.#world, process)
     process.die()
+    file?.killed(process)
     network.killed(process)
     for (const rotation of monitor.rotations) {
       if (rotation.fate === "delivered" && rotation.holder === process) monitor.lose(rotation)
@@ -124,6 +142,11 @@ export class WorldFaults {
   #signIn(): void {
     const { server, sim, store } = this.#world
     store.signIn(server.issue(sim.now))
+  }
+
+  #ownerSignIn(): void {
+    const { file, server, sim } = this.#world
+    file!.signIn({ ...server.issue(sim.now), expiresAt: sim.now + server.policy.accessLifetimeMillis })
   }
 
   #pause(): void {

@@ -8,11 +8,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import type { Answer as Written, Credential } from "../lifecycle/Credential.ts"
+import type { Answer as Written } from "../lifecycle/Credential.ts"
 import { written } from "./answers.ts"
 import type { Presentation, Rotation } from "./Monitor.ts"
 import type { Fault } from "./Scenario.ts"
-import type { Request } from "./Program.ts"
+import type { Presented, Request } from "./Program.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
 import * as Judge from "./worldJudge.ts"
@@ -103,10 +103,12 @@ export class WorldNetwork {
     return operation
   }
 
-  #leave(member: Member, number: number, token: string, credential: Credential, since: number, until: number): void {
+  #leave(member: Member, number: number, token: string, credential: Presented, since: number, until: number): void {
     const { monitor, sim } = this.#world
     const { process } = member
-    const presentation = monitor.presented(process, token, credential, since, Judge.scene(this.#world, process))
+    const isRace = Judge.beside(this.#world, member, token)
+    const scene = Judge.scene(this.#world, process)
+    const presentation = monitor.presented(process, token, credential, since, scene, isRace)
     sim.log(process.name, "AS", `refresh ${token}`, "call")
     let id = `${process.name}>${token}`
     while (this.messages.some((other) => other.id === id)) id += "+"
@@ -130,17 +132,18 @@ export class WorldNetwork {
 
   /** The server acts on a request: this is where a refresh token is consumed, whoever still listens. */
   #arrive(message: Message): void {
-    const { monitor, server, sim } = this.#world
+    const { file, monitor, server, sim } = this.#world
     sim.wrote |= Sim.Server | Sim.Ghost | Sim.network(message.process.index)
     sim.read |= Sim.Time | Sim.Store | Sim.Ghost
     const answer = server.present(message.token, sim.now)
     sim.log("AS", "AS", answer.words, "note")
     message.answer = answer
     // Where the newest answer ends all others, one that nobody hears any more does.
-    const isHeard = message.process.alive && sim.now < message.presentation.at + Judge.exchangeDeadlineMillis
+    const isHeard = message.process.alive && sim.now < message.until
     if (server.policy.replacesSuccessor && !isHeard) monitor.excuse ??= "a request arrived after its sender was gone"
     if (answer.granted !== undefined) {
       const { accessToken, refreshToken } = answer.granted
+      if (refreshToken !== undefined) file?.gave(refreshToken)
       let rotation = monitor.rotations.find((known) => known.accessToken === accessToken)
       if (rotation === undefined) {
         const to = refreshToken ?? message.token
@@ -174,7 +177,7 @@ export class WorldNetwork {
       const isBeside =
         this.#world.server.policy.replacesSuccessor && stored?.seed === this.#world.server.first.refreshToken
       const isAsked = stored?.tokens.refreshToken && Redacted.value(stored.tokens.refreshToken) === message.token
-      if (!isAsked && !isBeside) monitor.dropped(rotation)
+      if (!isAsked && !isBeside && !process.isOwner) monitor.dropped(rotation)
     }
     sim.log("AS", process.name, answer.words, "reply")
     const { member, number } = message

@@ -24,6 +24,8 @@ export interface Call {
   readonly refused: string | undefined
   isWaiting: boolean
   done: string | undefined
+  /** What stood in the owner's file when it began. */
+  fileThen?: string | undefined
 }
 
 export interface Member {
@@ -31,12 +33,16 @@ export interface Member {
   life: Life
   readonly calls: Array<Call>
   started: number
+  /** The owner's login as this process read it last, and whether something newer was stored by then. */
+  hasRead?: { readonly refreshToken: string | undefined; readonly isLate: boolean } | undefined
   /** What its operating system knows of others. */
   readonly isGone: (holder: Holder) => boolean
 }
 
 /** Who asks when all is over: its callers have no deadline. */
 export const epilogueName = "Z"
+/** The processes of the program whose login it is too. */
+export const ownerName = "Owner"
 
 export class WorldProcesses {
   readonly members: Array<Member> = []
@@ -51,7 +57,8 @@ export class WorldProcesses {
   /** `refused`: of each call, whether it is made because the first access token was refused. */
   spawn(index: number, name: string, host: string, skewMillis: number, refused: ReadonlyArray<boolean>): void {
     const { lives, moment, scenario, server } = this.#world
-    const process = new Sim.Process(index, name, host, skewMillis)
+    const owner = this.#isOwners(index, name) ? scenario.owner!.habit : undefined
+    const process = new Sim.Process(index, name, host, skewMillis, owner !== undefined)
     const tokens = refused.map((isRefused) => (isRefused ? server.first.accessToken : undefined))
     const options = {
       background: scenario.background ?? false,
@@ -65,17 +72,26 @@ export class WorldProcesses {
       ...scenario.options,
       ...(name === epilogueName && { callerDeadlineMillis: Infinity }),
     }
-    const life = lives.begin({ name, index, host, skewMillis, refused: tokens, options }, moment)
+    const life = lives.begin(
+      { name, index, host, skewMillis, refused: tokens, options, ...(owner && { owner }) },
+      moment,
+    )
     const calls = tokens.map((token, call) => ({ index: call, refused: token, isWaiting: false, done: undefined }))
     const member = this.#member(process, life, calls, 0)
     this.members[index] = member
     for (const deed of life.deeds) this.#does(member, deed)
   }
 
+  /** After the Keepers come the processes of the owner. */
+  #isOwners(index: number, name: string): boolean {
+    return name.startsWith(ownerName) && index >= this.#world.scenario.processes.length
+  }
+
   /** Everybody in the world that this one is a fork of is here too, and has come as far. */
   goOnFrom({ members }: WorldProcesses): void {
-    for (const { calls, life, process, started } of members) {
+    for (const { calls, hasRead, life, process, started } of members) {
       this.members.push(this.#again(process, calls, life, started))
+      this.members.at(-1)!.hasRead = hasRead
     }
   }
 
@@ -106,8 +122,10 @@ export class WorldProcesses {
   }
 
   #offer(member: Member, number: number, request: Request, id?: string): Sim.Operation {
-    const { network, store } = this.#world
-    return request._tag === "Send" ? network.send(member, number, request) : store.offer(member, number, request, id)
+    const { file, network, store } = this.#world
+    if (request._tag === "Send") return network.send(member, number, request)
+    if (request._tag === "Read" || request._tag === "Change") return store.offer(member, number, request, id)
+    return file!.offer(member, number, request, id)
   }
 
   #sleeper(member: Member, number: number, deadline: number): Sim.Sleeper {
@@ -136,9 +154,11 @@ export class WorldProcesses {
   }
 
   #does(member: Member, deed: Deed): void {
-    const { network, sim } = this.#world
+    const { file, network, sim } = this.#world
     const { process } = member
     switch (deed._tag) {
+      case "Unlocks":
+        return file!.unlock(process, deed.places)
       case "Asks": {
         const { number, request } = deed
         process.operations++
@@ -190,10 +210,12 @@ export class WorldProcesses {
   // ------------------------------------------------------------------ callers
 
   #start(member: Member, call: Call): void {
-    const { sim } = this.#world
+    const { file, sim } = this.#world
+    if (file !== undefined) sim.read |= Sim.File
     const { process } = member
     member.started++
     call.isWaiting = true
+    call.fileThen = file?.text
     sim.log("Caller", process.name, call.refused === undefined ? "token?" : `${call.refused} was refused`, "call")
     const { index } = call
     this.happens(
@@ -222,6 +244,7 @@ export class WorldProcesses {
     if (this.#world.scenario.memory === "history") process.observe(`done${call.index}${call.done}`)
     if (Exit.isSuccess(exit) && exit.value.note) Judge.noSecret(this.#world, process, exit.value.note)
     if (process.name === epilogueName) Judge.lastWord(this.#world, call)
+    if (process.isOwner) Judge.ownerAnswered(this.#world, process, call)
   }
 
   #served(process: Sim.Process, call: Call, access: Access): void {
@@ -229,7 +252,7 @@ export class WorldProcesses {
     const token = Redacted.value(access.token)
     call.done = token
     sim.log(process.name, "Caller", `here is ${token}`, "reply")
-    Judge.served(this.#world, process, call, token)
+    if (!process.isOwner) Judge.served(this.#world, process, call, token)
     sim.wrote |= Sim.Server
     server.used(token)
   }
@@ -243,7 +266,7 @@ export class WorldProcesses {
       | undefined
     call.done = error === undefined ? "gave up" : `${error._tag} ${error.reason ?? ""}`
     this.#world.sim.log(process.name, "Caller", call.done.trim(), "reply")
-    if (error !== undefined) Judge.turnedAway(this.#world, process, call, error)
+    if (error !== undefined && !process.isOwner) Judge.turnedAway(this.#world, process, call, error)
   }
 
   // ------------------------------------------------------------------ what can happen next

@@ -5,6 +5,7 @@
 import { type Answer as Wire, granted as grantedAnswer } from "./answers.ts"
 import * as Family from "./Family.ts"
 import { over, type Policy, standard } from "./Policy.ts"
+import { jwtOf } from "./loginFile.ts"
 import * as Spellings from "./spellings.ts"
 
 /** What the server says to one request, and what that means to somebody who knows everything. */
@@ -24,8 +25,12 @@ export interface Grant {
 }
 
 /** Short names, so that traces read well: the second access token of the first family is `AT2`. */
-const secretOf: Family.SecretOf = (kind, { number: family }, number) =>
-  `${kind === "at" ? "AT" : "RT"}${family > 1 ? `${"i".repeat(family)}.` : ""}${number}`
+const secretOf =
+  ({ accessTokens }: Policy): Family.SecretOf =>
+  (kind, { number: family }, number, expiresAt) => {
+    const name = `${kind === "at" ? "AT" : "RT"}${family > 1 ? `${"i".repeat(family)}.` : ""}${number}`
+    return kind === "at" && accessTokens === "jwt" ? jwtOf(name, expiresAt) : name
+  }
 
 export interface WorldServer {
   readonly policy: Policy
@@ -65,7 +70,7 @@ const issueTo = (families: Array<Family.Family>, policy: Policy, at: number): Gr
     overrides: undefined,
   })
   families.push(family)
-  const { access, refresh } = Family.mint(family, undefined, policy, at, undefined, secretOf)
+  const { access, refresh } = Family.mint(family, undefined, policy, at, undefined, secretOf(policy))
   return { accessToken: access.secret, refreshToken: refresh.secret }
 }
 
@@ -94,7 +99,7 @@ const from = (policy: Policy, families: Array<Family.Family>, first: Grant): Wor
       const known = refreshToken(token)
       if (known === undefined) return dead(token, "unknown")
       const judgement = Family.judge(known, policy, at)
-      const pair = Family.present(known, judgement, policy, at, undefined, secretOf)
+      const pair = Family.present(known, judgement, policy, at, undefined, secretOf(policy))
       if (judgement._tag === "Refused" || pair === undefined) {
         const { revokes, why } = judgement as Extract<typeof judgement, { _tag: "Refused" }>
         const answer = dead(token, why)

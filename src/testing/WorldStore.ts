@@ -10,8 +10,11 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { apply, type Change } from "../lifecycle/Change.ts"
 import type { Credential } from "../lifecycle/Credential.ts"
+import { inMode } from "../interop/modes.ts"
 import { StoreUnavailable } from "../store/CredentialStore.ts"
+import { fileOf } from "./loginFile.ts"
 import { credentialName, type Request } from "./Program.ts"
+import type { Scenario } from "./Scenario.ts"
 import { shortName } from "./SeenStates.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
@@ -25,7 +28,7 @@ const down = new StoreUnavailable({ reason: "full", path: "keep.db", message: "k
 const readTouches = Sim.Store | Sim.Time
 const changeTouches = readTouches | Sim.Server | Sim.Ghost
 
-type StoreRequest = Exclude<Request, { readonly _tag: "Send" }>
+type StoreRequest = Extract<Request, { readonly _tag: "Read" | "Change" }>
 
 interface Answer {
   /** Tells it from all other answers that could be given now. */
@@ -40,9 +43,16 @@ const nameOf = (process: Sim.Process, kind: string): string => {
   return id
 }
 
+/** The same login as it stands in its owner's file too. */
+const besideOwner = (credential: Credential, { habit, mode }: NonNullable<Scenario["owner"]>): Credential => {
+  const { entry, owner, place, program } = fileOf[habit]
+  const { generation, ...grant } = credential
+  return { generation, ...inMode(grant, { owner, program, place, entry, mode, signIn: program }) }
+}
+
 /** What decisions depend on. `pace` is left out: no exploration presents as often as it takes to matter. */
 const recordText = (record: Credential, whose: string): string => {
-  const { alternates, forced, generation, pause, reuse, ticket, tokens, verdict } = record
+  const { alternates, forced, foreign, generation, pause, reuse, ticket, tokens, verdict } = record
   const expiry = tokens.expiry._tag === "Known" ? tokens.expiry.at : tokens.expiry._tag
   const refresh = tokens.refreshToken ? Redacted.value(tokens.refreshToken) : ""
   let text = `${generation},${Redacted.value(tokens.accessToken)},${refresh},${expiry},${forced},${reuse.class}`
@@ -52,6 +62,7 @@ const recordText = (record: Credential, whose: string): string => {
     if (ticket.answer) text += `,a${ticket.answer.sentAt}-${ticket.answer.at}${Redacted.value(ticket.answer.body)}`
   }
   for (const { accessToken } of alternates ?? []) text += `,+${Redacted.value(accessToken)}`
+  if (foreign) text += `,f${foreign.mode}${foreign.earlier?.join("") ?? ""}`
   if (pause) text += `,p${pause.until}.${pause.failures}`
   if (verdict) text += `,d${verdict.reason}`
   return text
@@ -74,9 +85,9 @@ export class WorldStore {
 
   /** What a sign-in leaves. */
   credential(grant: Grant, expiresAt: number): Credential {
-    const { believed, provider, server } = this.#world.scenario
+    const { believed, owner, provider, server } = this.#world.scenario
     const { accessLifetimeMillis: lifetimeMillis, graceMillis, reuse } = this.#world.server.policy
-    return {
+    const own: Credential = {
       name: credentialName,
       generation: 1,
       provider: provider ?? "generic",
@@ -93,6 +104,7 @@ export class WorldStore {
       seed: grant.refreshToken,
       forced: 0,
     }
+    return owner === undefined ? own : besideOwner(own, owner)
   }
 
   fork(world: World): WorldStore {

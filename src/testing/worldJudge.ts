@@ -12,7 +12,7 @@ import { longestHesitationMillis } from "../lifecycle/rules.ts"
 import type { Rotation, Scene } from "./Monitor.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
-import type { Call } from "./WorldProcesses.ts"
+import type { Call, Member } from "./WorldProcesses.ts"
 
 /** What every Keeper here is given for one exchange, and what the absence of an answer is measured by. */
 export const exchangeDeadlineMillis = 20_000
@@ -96,11 +96,13 @@ export const claimed = (world: World, process: Sim.Process, next: Credential): v
  * A1, I6: the right to spend a refresh token is taken only when a refresh is due, or on a token that a resource server
  * has refused. Judged where it is decided: what happens between this and the request nobody can prevent.
  */
-const needed = ({ badToken, monitor, sim }: World, process: Sim.Process, { tokens }: Credential): void => {
-  const { accessToken, expiry } = tokens
+const needed = ({ badToken, monitor, sim, store }: World, process: Sim.Process, { tokens }: Credential): void => {
+  const { accessToken, expiry, refreshAt = Infinity } = tokens
   if (expiry._tag !== "Known") return
   const lifetime = expiry.lifetimeMillis ?? 0
-  const due = sim.now + process.skewMillis >= expiry.at - Math.max(lifetime * 0.2, 70_000)
+  const ahead = store.stored?.foreign === undefined ? 0 : expiry.at - refreshAt
+  // Where the owner asks soon, we ask sooner.
+  const due = sim.now + process.skewMillis >= expiry.at - Math.max(lifetime * 0.2, 70_000, ahead)
   const token = Redacted.value(accessToken)
   if (due || token === badToken) return
   const left = (expiry.at - sim.now) / 1000
@@ -110,7 +112,11 @@ const needed = ({ badToken, monitor, sim }: World, process: Sim.Process, { token
 }
 
 /** `next` is about to take the place of what is stored. */
-export const written = ({ monitor, server, sim, store }: World, process: Sim.Process, next: Credential): void => {
+export const written = (
+  { monitor, processes, server, sim, store }: World,
+  process: Sim.Process,
+  next: Credential,
+): void => {
   const before = store.stored
   const refresh = next.tokens.refreshToken && Redacted.value(next.tokens.refreshToken)
   const refreshBefore = before?.tokens.refreshToken && Redacted.value(before.tokens.refreshToken)
@@ -138,6 +144,8 @@ export const written = ({ monitor, server, sim, store }: World, process: Sim.Pro
   }
   if (next.verdict === undefined || before?.verdict !== undefined) return
   const { reason } = next.verdict
+  // As it was when this process looked.
+  if (reason === "signedOut" && processes.members[process.index]?.hasRead?.refreshToken === undefined) return
   if (reason !== "lostInRotation") {
     if (isGood(refresh)) {
       monitor.fail(
@@ -147,7 +155,9 @@ export const written = ({ monitor, server, sim, store }: World, process: Sim.Pro
     }
     return
   }
-  const isTold = monitor.presentations.get(`${refresh}.${next.generation}`)?.some(({ outcome }) => outcome === "dead")
+  const isTold = monitor.presentations
+    .get(monitor.nameOf(refresh!, next.generation))
+    ?.some(({ outcome }) => outcome === "dead")
   if (before?.ticket?.attempt !== 2 && !isTold) {
     monitor.fail("I8 no false death", `${process.name} gives up a rotation that was not tried a second time`)
   }
@@ -186,7 +196,7 @@ export const turnedAway = (
   call: Call,
   error: { readonly _tag: string; readonly message: string },
 ): void => {
-  const { faulted, monitor, server, sim, store } = world
+  const { faulted, file, monitor, server, sim, store } = world
   const { stored } = store
   noSecret(world, process, error.message)
   const token = stored && Redacted.value(stored.tokens.accessToken)
@@ -197,6 +207,16 @@ export const turnedAway = (
       "I5 no error while a token works",
       `${process.name} says ${error._tag} although the store has ${token}, which works`,
     )
+  }
+  const inFile = file === undefined || file.text !== call.fileThen || file.isTorn ? undefined : file.login
+  // What its owner takes for a token that works is one for us too.
+  if (inFile !== undefined && sim.now + process.skewMillis + 10_000 < inFile.expiresAt && stored !== undefined) {
+    if (server.works(inFile.accessToken, sim.now) && inFile.accessToken !== call.refused) {
+      monitor.fail(
+        "I5 no error while a token works",
+        `${process.name} says ${error._tag} although the owner's file has ${inFile.accessToken}, which works`,
+      )
+    }
   }
   const refresh = stored?.tokens.refreshToken && Redacted.value(stored.tokens.refreshToken)
   const isLogin = error._tag === "SignInRequired" && refresh !== undefined
@@ -212,9 +232,116 @@ export const noSecret = ({ monitor, server }: World, process: Sim.Process, text:
   }
 }
 
+// ---------------------------------------------------------------------- what two programs do to one login
+
+/** A process has read the owner's file, whole. */
+export const hasRead = ({ file, sim, store }: World, member: Member): void => {
+  sim.read |= Sim.Store
+  sim.wrote |= Sim.Ghost
+  const refreshToken = file!.login?.refreshToken
+  const stored = store.stored?.tokens.refreshToken && Redacted.value(store.stored.tokens.refreshToken)
+  member.hasRead = { refreshToken, isLate: file!.ageOf(stored) > file!.ageOf(refreshToken) }
+}
+
+/**
+ * A refresh token of the shared login leaves a process. Answers whether this is a race of which no rule is broken: an owner
+ * that takes no lock before it asks may ask in the same moment as anybody else.
+ */
+export const beside = (world: World, { hasRead: seen, process }: Member, token: string): boolean => {
+  const { file, monitor, scenario } = world
+  if (file === undefined) return false
+  const who = `${process.name} presents ${token}`
+  if (scenario.owner!.mode === "borrow" && !process.isOwner) {
+    monitor.fail("borrowed is not presented", `${who}, which is only borrowed`)
+  }
+  if (!process.isOwner && file.ageOf(seen?.refreshToken) > file.ageOf(token)) {
+    monitor.fail("I1 presented at most once", `${who}, and has read ${seen?.refreshToken} in the owner's file`)
+  }
+  if (process.isOwner && seen?.isLate === true && monitor.excuse === undefined) {
+    monitor.fail("the owner stays signed in", `${who}, in whose place something newer was stored and not written`)
+  }
+  const others = monitor.presentations.get(monitor.nameOf(token, 0)) ?? []
+  const isRace =
+    file.habit !== "lock" &&
+    others.some(({ outcome, process: { isOwner } }) => isOwner !== process.isOwner && outcome !== "harmless")
+  if (isRace) {
+    world.count("ownersRace")
+    monitor.excuse ??= "the owner takes no lock before it asks, and asked at the same time"
+  }
+  return isRace
+}
+
+/** `text` is about to take the place of what stands in the owner's file. */
+export const overwritten = ({ file, monitor }: World, process: Sim.Process, text: string): void => {
+  const { form } = file!
+  const [before, after] = [file!.login, form.login(text)]
+  const isOlder = file!.ageOf(before?.refreshToken) > file!.ageOf(after?.refreshToken)
+  if (isOlder && (!process.isOwner || file!.habit === "lock")) {
+    const what = after === undefined ? "nothing" : after.refreshToken
+    monitor.fail(
+      "I3 nothing older replaces",
+      `${process.name} writes ${what} over ${before?.refreshToken} in the owner's file`,
+    )
+  }
+  if (isOlder) monitor.excuse ??= "the owner has written its file back as it had read it"
+  if (!process.isOwner && form.rest(text) !== form.rest(file!.text)) {
+    monitor.fail("the rest of the file stays", `${process.name} changes more of the owner's file than the tokens`)
+  }
+  for (const rotation of monitor.rotations) {
+    if (rotation.accessToken === after?.accessToken && process.isOwner) monitor.dropped(rotation)
+  }
+}
+
+/** The file did not take it. Where it had been asked before whether it would, that is nobody's fault. */
+export const notWritten = (world: World, process: Sim.Process): void => {
+  const { monitor } = world
+  monitor.excuse ??= "the owner's file could not be written when the answer was there"
+  if (process.isOwner) lostByOwner(world, process)
+}
+
+/** Nobody will hear of what the owner was granted. */
+const lostByOwner = ({ monitor }: World, process: Sim.Process): void => {
+  monitor.excuse ??= "the owner did not write what it was granted"
+  for (const rotation of monitor.rotations) if (rotation.holder === process) monitor.dropped(rotation)
+  for (const all of monitor.presentations.values()) {
+    for (const presentation of all) if (presentation.process === process) monitor.forgotten(presentation)
+  }
+}
+
+/** A process is about to be killed that may have been granted what is not in the file yet. */
+export const killed = ({ file, monitor }: World, process: Sim.Process): void => {
+  if (file === undefined) return
+  for (const presentation of monitor.presentations.get(monitor.nameOf(file.login?.refreshToken ?? "", 0)) ?? []) {
+    if (presentation.process === process && presentation.outcome === "told") {
+      monitor.excuse ??= `${process.name} was killed before it could write what it was granted`
+    }
+  }
+}
+
+/** A call of the owner's own has ended. */
+export const ownerAnswered = (world: World, process: Sim.Process, { done }: Call): void => {
+  const { monitor } = world
+  if (monitor.rotations.some(({ holder }) => holder === process)) lostByOwner(world, process)
+  if (done?.startsWith("SignedOut") && monitor.excuse === undefined) {
+    monitor.fail("the owner stays signed in", `${process.name} is told to sign in again, and no fault explains it`)
+  }
+}
+
+/** When all is over, both have the same. */
+const agree = ({ file, monitor, store }: World): void => {
+  const stored = store.stored?.tokens
+  if (file === undefined || stored === undefined) return
+  const [here, there] = [Redacted.value(stored.accessToken), file.login?.accessToken]
+  if (here !== there) {
+    monitor.fail("file and store agree in the end", `the store has ${here}, and the owner's file ${there ?? "nothing"}`)
+  }
+}
+
 /** The epilogue's question was answered: is the login still there? */
-export const lastWord = ({ monitor, store }: World, { done }: Call): void => {
+export const lastWord = (world: World, { done }: Call): void => {
+  const { monitor, store } = world
   if (monitor.excuse !== undefined) return
+  agree(world)
   if (done?.startsWith("SignInRequired")) {
     monitor.fail("the session is kept", `afterwards a login is needed (${done}), and no fault explains it`)
   }

@@ -18,6 +18,10 @@ const invariants = Object.keys({
   "no refresh without need": 0,
   "the token works": 0,
   "the session is kept": 0,
+  "borrowed is not presented": 0,
+  "the owner stays signed in": 0,
+  "file and store agree in the end": 0,
+  "the rest of the file stays": 0,
 } satisfies Record<Invariant, 0>)
 
 it.each(invariants)("%s: a mutant breaks it", (invariant) => {

@@ -7,7 +7,7 @@ import * as fc from "fast-check"
 import { ReuseClass } from "../../src/lifecycle/Credential.ts"
 import { replay } from "../../src/testing/explore.ts"
 import { type Chance, seeded, type Walk, type WalkOptions, walk } from "../../src/testing/random.ts"
-import { type Call, type Fault, type Scenario, scenario } from "../../src/testing/Scenario.ts"
+import { type Call, type Fault, type OwnerFault, type Scenario, scenario } from "../../src/testing/Scenario.ts"
 import { toText } from "../../src/testing/sequence.ts"
 import { World } from "../../src/testing/World.ts"
 
@@ -27,7 +27,7 @@ const faults = Object.keys({
   signIn: 0,
   signOut: 0,
   revoke: 0,
-} satisfies Record<Fault, 0>) as ReadonlyArray<Fault>
+} satisfies Record<Exclude<Fault, OwnerFault>, 0>) as ReadonlyArray<Fault>
 
 const times = <A>(count: number, make: () => A): ReadonlyArray<A> => Array.from({ length: count }, make)
 
