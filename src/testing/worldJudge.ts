@@ -263,6 +263,7 @@ export const beside = (world: World, { hasRead: seen, process }: Member, token: 
   const others = monitor.presentations.get(monitor.nameOf(token, 0)) ?? []
   const isRace =
     file.habit !== "lock" &&
+    world.server.policy.reuse !== "notRotating" &&
     others.some(({ outcome, process: { isOwner } }) => isOwner !== process.isOwner && outcome !== "harmless")
   if (isRace) {
     world.count("ownersRace")
