@@ -176,7 +176,12 @@ export const make = (surroundings: Surroundings) => {
       entry,
       // While an exchange of ours is under way, it is that which deals with the owner.
       Effect.flatMap(store.read(entry.name), (credential) =>
-        Standing.isBusy(entry.state) ? Effect.succeed(credential) : withOwner(entry, credential),
+        Standing.isBusy(entry.state) || !isShared(credential?.foreign)
+          ? Effect.succeed(credential)
+          : // What was stored while the owner's file was read is newer than what it was compared with.
+            Effect.flatMap(withOwner(entry, credential), (found) =>
+              found === credential ? store.read(entry.name) : Effect.succeed(found),
+            ),
       ),
       (credential) => looked(entry, credential, "Looked"),
       "Unreadable",

@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -316,11 +317,15 @@ export const make = Effect.fnUntraced(function* (
       const answered = yield* Deferred.await(waiter).pipe(
         Effect.timeoutOption(callerDeadlineMillis),
         Effect.ensuring(leave),
+        Effect.result,
       )
-      if (Option.isSome(answered)) return answered.value
-      // This process may have stood still meanwhile: what others have stored by now is better than an error (I5).
+      if (Result.isSuccess(answered) && Option.isSome(answered.success)) return answered.success.value
+      if (Result.isFailure(answered) && !isShared(entry.foreign)) return yield* answered.failure
+      // What others have stored by now is better than an error (I5): this process may have stood still, and the owner of a
+      // shared login tells nobody when it refreshes.
       yield* errands.look(entry)
       if (entry.cell !== undefined && offers(entry.cell, now(), 0)) return accessOf(entry.cell, Standing.noteOf(entry))
+      if (Result.isFailure(answered)) return yield* answered.failure
       const trouble = entry.trouble ?? `the refresh has not come to an end within ${callerDeadlineMillis / 1000} s`
       return yield* Wording.temporarilyUnavailable(entry.name, now() + 1_000, trouble)
     })
