@@ -196,8 +196,10 @@ export class WorldFile {
 
   /** Its owner writes it in place, and is slow. */
   tear(): void {
-    this.tornUntil = this.#world.sim.now + faultMillis
-    this.#world.sim.log("File", "File", "only half of it is there for 2.5 s", "fault")
+    const { processes, sim } = this.#world
+    this.tornUntil = sim.now + faultMillis
+    for (const { calls } of processes.members) for (const call of calls) call.fileThen = undefined
+    sim.log("File", "File", "only half of it is there for 2.5 s", "fault")
   }
 
   stick(): void {

@@ -24,7 +24,7 @@ export interface Call {
   readonly refused: string | undefined
   isWaiting: boolean
   done: string | undefined
-  /** What stood in the owner's file when it began. */
+  /** What stood in the owner's file when it began, and could be read ever since. */
   fileThen?: string | undefined
 }
 
@@ -215,7 +215,7 @@ export class WorldProcesses {
     const { process } = member
     member.started++
     call.isWaiting = true
-    call.fileThen = file?.text
+    call.fileThen = file?.isTorn === true ? undefined : file?.text
     sim.log("Caller", process.name, call.refused === undefined ? "token?" : `${call.refused} was refused`, "call")
     const { index } = call
     this.happens(

@@ -5,6 +5,7 @@
 import { ReuseClass } from "../lifecycle/Credential.ts"
 import { invariants } from "./Monitor.ts"
 import { bodies, type ExpiresIn, expiresInSpellings } from "./Policy.ts"
+import { deepOwnerScenarios, ownerScenarios } from "./ownerScenarios.ts"
 import { alike, type Fault, type Scenario, scenario } from "./Scenario.ts"
 import { deadSpellingNames, profileOnly } from "./spellings.ts"
 
@@ -197,7 +198,7 @@ const grants: ReadonlyArray<Scenario> = [
     ),
 ]
 
-export const scenarios: ReadonlyArray<Scenario> = [...races, ...circumstances, ...grants, ...answers]
+export const scenarios: ReadonlyArray<Scenario> = [...races, ...circumstances, ...grants, ...answers, ...ownerScenarios]
 
 /** Larger bounds, for which continuous integration has no time: `npm run explore:deep`. */
 export const deep: ReadonlyArray<Scenario> = [
@@ -211,4 +212,5 @@ export const deep: ReadonlyArray<Scenario> = [
     atTheEnd("deep-three-calls-each", threeCalls, alike(3, "token", "token"), { faults: 2, stalls: 0 }, reuse),
   ),
   ...ofEveryClass((reuse) => atTheEnd("deep-five-at-expiry", five, alike(5, "token"), { faults: 2, stalls: 0 }, reuse)),
+  ...deepOwnerScenarios,
 ]

@@ -208,7 +208,7 @@ export const turnedAway = (
       `${process.name} says ${error._tag} although the store has ${token}, which works`,
     )
   }
-  const inFile = file === undefined || file.text !== call.fileThen || file.isTorn ? undefined : file.login
+  const inFile = file === undefined || file.text !== call.fileThen ? undefined : file.login
   // What its owner takes for a token that works is one for us too.
   if (inFile !== undefined && sim.now + process.skewMillis + 10_000 < inFile.expiresAt && stored !== undefined) {
     if (server.works(inFile.accessToken, sim.now) && inFile.accessToken !== call.refused) {
