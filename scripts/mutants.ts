@@ -11,7 +11,8 @@ import * as path from "node:path"
 import { shortest } from "../src/testing/explore.ts"
 import { walk } from "../src/testing/random.ts"
 import { World } from "../src/testing/World.ts"
-import { type Mutant, mutants } from "../test/testing/mutants.ts"
+import type { Mutant } from "../test/testing/mutant.ts"
+import { mutants } from "../test/testing/mutants.ts"
 
 const file = path.join(import.meta.dirname, "../models/mutants.md")
 const seeds = 20

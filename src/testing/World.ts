@@ -21,6 +21,7 @@ import { WorldFile } from "./WorldFile.ts"
 import { pauseMillis, WorldFaults } from "./WorldFaults.ts"
 import { WorldNetwork } from "./WorldNetwork.ts"
 import { epilogueName, type Member, ownerName, WorldProcesses } from "./WorldProcesses.ts"
+import * as Judge from "./worldJudge.ts"
 import * as WorldServer from "./WorldServer.ts"
 import { WorldStore } from "./WorldStore.ts"
 
@@ -136,9 +137,10 @@ export class World implements Explorable {
 
   enabled(): Array<Sim.Action> {
     const actions = [...this.processes.steps(), ...this.network.steps()]
-    const busy = actions.length > 0
+    // When somebody uses the owner's program is not ours to say: the time may pass before it.
+    const busy = actions.some(({ id }) => !(id.startsWith(ownerName) && id.includes(":call")))
     const next = this.#nextInstant
-    const quiet = !busy && this.#isQuiet
+    const quiet = actions.length === 0 && this.#isQuiet
     if (next !== Infinity && !quiet && (!busy || this.stallsLeft > 0)) actions.push(this.#timePasses(next, busy))
     if (quiet && this.scenario.epilogue && this.#epilogue !== "asked") actions.push(this.#askOnceMore())
     if (this.faultsLeft > 0) actions.push(...this.#faults.steps(actions))
@@ -175,6 +177,7 @@ export class World implements Explorable {
     const { processes, sim, store } = this
     const run = (): void => {
       const isHalfway = this.#epilogue === "halfway"
+      if (isHalfway) Judge.agree(this)
       sim.wrote = Sim.Everything
       this.#epilogue = this.#epilogue === "none" && this.file !== undefined ? "halfway" : "asked"
       this.faultsLeft = 0
@@ -225,6 +228,7 @@ export class World implements Explorable {
 
   /** At a state from which nothing follows. */
   atEnd(): void {
+    if (this.#epilogue === "asked") Judge.agree(this)
     for (const { calls, process } of this.processes.members) {
       if (!process.alive || calls.every(({ done }) => done !== undefined)) continue
       const said = calls.map(({ done }) => done ?? "waiting").join(", ")
@@ -289,7 +293,7 @@ export class World implements Explorable {
   #beside({ calls, hasRead, process }: Member): string {
     if (this.file === undefined) return ""
     const then = calls.map(({ fileThen, isWaiting }) => (isWaiting && fileThen === this.file?.text ? "=" : "~"))
-    const seen = `${hasRead?.refreshToken}${hasRead?.isLate ? "!" : ""}`
+    const seen = `${hasRead?.refreshToken}${hasRead?.isLate ? "!" : ""}${hasRead?.isStuck ? "?" : ""}`
     return `${process.isOwner ? process.name : ""}${this.file.marks(process)}${seen}${then.join("")}`
   }
 

@@ -33,8 +33,10 @@ export interface Member {
   life: Life
   readonly calls: Array<Call>
   started: number
-  /** The owner's login as this process read it last, and whether something newer was stored by then. */
-  hasRead?: { readonly refreshToken: string | undefined; readonly isLate: boolean } | undefined
+  /** The owner's login as this process read it last; whether something newer was stored by then, and nobody could write. */
+  hasRead?:
+    | { readonly refreshToken: string | undefined; readonly isLate: boolean; readonly isStuck: boolean }
+    | undefined
   /** What its operating system knows of others. */
   readonly isGone: (holder: Holder) => boolean
 }

@@ -25,6 +25,8 @@ const ordinary: ReadonlyArray<Fault> = [
   "fileStuck",
 ]
 
+const few: ReadonlyArray<Fault> = ["crash", "lostAnswer", "fileTorn"]
+
 /** What people do there, and disks. */
 const people: ReadonlyArray<Fault> = ["ownerSignIn", "ownerSignOut", "revoke", "crash", "fileTorn", "storeFails"]
 
@@ -60,9 +62,13 @@ export const ownerScenarios: ReadonlyArray<Scenario> = [
     beside(`co-own/lock/${reuse}`, `at the token's end, ${words.lock}`, "lock", { reuse, bounds: twoFaults }),
   ),
   ...habits.flatMap((habit) => [
-    beside(`co-own/${habit}/stall`, `${words[habit]}, anybody paused once`, habit, { bounds: faultAndStall }),
+    beside(`co-own/${habit}/stall`, `${words[habit]}, anybody paused once`, habit, {
+      faults: few,
+      bounds: faultAndStall,
+    }),
     beside(`co-own/${habit}/two`, `two processes of ours beside ${words[habit]}`, habit, {
       processes: alike(2, "token"),
+      faults: few,
       bounds: oneFault,
     }),
     beside(`co-own/${habit}/people`, `somebody signs in or out there: ${words[habit]}`, habit, {

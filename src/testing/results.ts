@@ -23,7 +23,7 @@ export const vacuity = (
 const row = (scenario: Scenario, report: Report): ReadonlyArray<string> => [
   scenario.name,
   scenario.about,
-  `${scenario.processes.length} x ${scenario.processes[0]?.calls.length}`,
+  `${scenario.processes.length} x ${scenario.processes[0]?.calls.length}${scenario.owner === undefined ? "" : " and an owner"}`,
   `${scenario.bounds.faults}, ${scenario.bounds.stalls}`,
   String(report.executions),
   String(report.states),

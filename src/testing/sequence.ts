@@ -45,7 +45,7 @@ const lifeline = (name: string): string => name.replaceAll("'", "")
 
 const escaped = (text: string): string => text.replaceAll(";", ",").replaceAll("#", "no. ")
 
-const placed = { Caller: 0, Person: 0, Store: 2, AS: 3 } as const
+const placed = { Caller: 0, Person: 0, Store: 2, AS: 3, File: 4, Owner0: 5 } as const
 
 const participants = (lines: ReadonlyArray<Line>): ReadonlyArray<string> => {
   const names = new Set(lines.flatMap(({ from, kind, to }) => (kind === "time" ? [] : [from, to])).map(lifeline))
@@ -60,6 +60,8 @@ const labels: Readonly<Record<string, string>> = {
   Store: "store",
   Caller: "callers",
   Person: "a person",
+  File: "the owner's file",
+  Owner0: "its owner",
 }
 
 /** A Mermaid `sequenceDiagram`. */

@@ -51,7 +51,41 @@ const lostAnswer = (reuse: ReuseClass): Plot =>
     ["P0>RT1:server", "P0>RT1!lostAnswer"],
   )
 
+/** A process of ours and the owner of the login, which holds its lock over reading, asking and writing. */
+const beside = (name: string, about: string, turns: ReadonlyArray<string>, over: Partial<Scenario> = {}): Plot =>
+  plot(
+    name,
+    about,
+    { processes: alike(1, "token"), owner: { habit: "lock", mode: "co-own", calls: [1] }, ...over },
+    turns,
+  )
+
+/** P0 has the owner's lock, and the server's answer is written down. */
+const granted = ["P0:call0", "P0:lock", "P0:send", "P0>RT1:server", "P0>RT1:answer", "P0:journal"]
+
 export const plots: ReadonlyArray<Plot> = [
+  beside(
+    "the-owner-is-faster",
+    "A login that is another program's too: its owner refreshes first, and we go on from what stands in its file",
+    ["P0:call0", "P0:claim", "Owner0:call0", "Owner0:lock", "Owner0:send", "Owner0:write", "P0:lock"],
+  ),
+  beside(
+    "the-owner-waits",
+    "A login that is another program's too: we refresh under its owner's lock, and it goes on from what we write",
+    ["P0:call0", "P0:lock", "Owner0:call0", "P0:send", "P0:write", "Owner0:lock"],
+  ),
+  beside(
+    "the-owners-file-is-torn",
+    "The owner's file cannot be read when the answer is there: its lock is held until what was granted is in it",
+    [...granted, "File!fileTorn", "Owner0:call0"],
+    { faults: ["fileTorn"] },
+  ),
+  beside(
+    "killed-before-the-owners-file",
+    "A process is killed when the answer is written down and not in the owner's file yet: its successor writes it there",
+    [...granted, "P0!crash", "P0':call0", "P0':write", "Owner0:call0"],
+    { faults: ["crash"], restart: 1 },
+  ),
   plot("two-processes-at-expiry", "Two processes ask at the same moment for a token that has ended", {}, [
     "P0:call0",
     "P1:call0",

@@ -12,7 +12,7 @@ import { longestHesitationMillis } from "../lifecycle/rules.ts"
 import type { Rotation, Scene } from "./Monitor.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
-import type { Call, Member } from "./WorldProcesses.ts"
+import { type Call, epilogueName, type Member } from "./WorldProcesses.ts"
 
 /** What every Keeper here is given for one exchange, and what the absence of an answer is measured by. */
 export const exchangeDeadlineMillis = 20_000
@@ -240,7 +240,11 @@ export const hasRead = ({ file, sim, store }: World, member: Member): void => {
   sim.wrote |= Sim.Ghost
   const refreshToken = file!.login?.refreshToken
   const stored = store.stored?.tokens.refreshToken && Redacted.value(store.stored.tokens.refreshToken)
-  member.hasRead = { refreshToken, isLate: file!.ageOf(stored) > file!.ageOf(refreshToken) }
+  member.hasRead = {
+    refreshToken,
+    isLate: file!.ageOf(stored) > file!.ageOf(refreshToken),
+    isStuck: file!.isStuck,
+  }
 }
 
 /**
@@ -256,6 +260,9 @@ export const beside = (world: World, { hasRead: seen, process }: Member, token: 
   }
   if (!process.isOwner && file.ageOf(seen?.refreshToken) > file.ageOf(token)) {
     monitor.fail("I1 presented at most once", `${who}, and has read ${seen?.refreshToken} in the owner's file`)
+  }
+  if (!process.isOwner && seen?.isStuck === true && file.isStuck) {
+    monitor.fail("the owner stays signed in", `${who}, whose successor the owner's file would not take`)
   }
   if (process.isOwner && seen?.isLate === true && monitor.excuse === undefined) {
     monitor.fail("the owner stays signed in", `${who}, in whose place something newer was stored and not written`)
@@ -328,21 +335,19 @@ export const ownerAnswered = (world: World, process: Sim.Process, { done }: Call
   }
 }
 
-/** When all is over, both have the same. */
-const agree = ({ file, monitor, store }: World): void => {
-  const stored = store.stored?.tokens
-  if (file === undefined || stored === undefined) return
-  const [here, there] = [Redacted.value(stored.accessToken), file.login?.accessToken]
+/** Once we have had a token after everything, and are done with it, both have the same. */
+export const agree = ({ file, monitor, processes, store }: World): void => {
+  const last = processes.members.find(({ process }) => process.name === epilogueName)?.calls[0]?.done
+  if (file === undefined || store.stored === undefined || last === undefined || last.includes(" ")) return
+  const [here, there] = [Redacted.value(store.stored.tokens.accessToken), file.login?.accessToken]
   if (here !== there) {
     monitor.fail("file and store agree in the end", `the store has ${here}, and the owner's file ${there ?? "nothing"}`)
   }
 }
 
 /** The epilogue's question was answered: is the login still there? */
-export const lastWord = (world: World, { done }: Call): void => {
-  const { monitor, store } = world
+export const lastWord = ({ monitor, store }: World, { done }: Call): void => {
   if (monitor.excuse !== undefined) return
-  agree(world)
   if (done?.startsWith("SignInRequired")) {
     monitor.fail("the session is kept", `afterwards a login is needed (${done}), and no fault explains it`)
   }

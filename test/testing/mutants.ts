@@ -18,19 +18,11 @@ import type { State } from "../../src/lifecycle/machine.ts"
 import type { Command, Event } from "../../src/lifecycle/protocol.ts"
 import type { View } from "../../src/lifecycle/View.ts"
 import type { CredentialStore } from "../../src/store/CredentialStore.ts"
-import type { Invariant } from "../../src/testing/Monitor.ts"
-import { alike, type Scenario, scenario } from "../../src/testing/Scenario.ts"
+import { alike } from "../../src/testing/Scenario.ts"
 import type { Process } from "../../src/testing/Simulation.ts"
 import { type Clocks, type Parts, realParts } from "../../src/testing/Parts.ts"
-
-export interface Mutant {
-  readonly name: string
-  /** The mistake, in one sentence. */
-  readonly bug: string
-  readonly parts: Parts
-  readonly scenario: Scenario
-  readonly caughtBy: Invariant
-}
+import { type Mutant, mutant } from "./mutant.ts"
+import { ownerMutants } from "./ownerMutants.ts"
 
 type Store = CredentialStore["Service"]
 type Endpoint = TokenEndpoint["Service"]
@@ -153,20 +145,6 @@ const oneCaller = alike(1, "token")
 const twoCallers = alike(2, "token")
 const oneFault = { faults: 1, stalls: 0 }
 const inWindow = { token: "inWindow", background: true } as const
-
-const mutant = (
-  name: string,
-  bug: string,
-  parts: Partial<Parts>,
-  caughtBy: Invariant,
-  over: Pick<Scenario, "processes"> & Partial<Scenario>,
-): Mutant => ({
-  name,
-  bug,
-  parts: { ...realParts, ...parts },
-  caughtBy,
-  scenario: scenario({ name, about: bug, memory: "history", ...over }),
-})
 
 export const mutants: ReadonlyArray<Mutant> = [
   mutant(
@@ -605,4 +583,5 @@ export const mutants: ReadonlyArray<Mutant> = [
       bounds: oneFault,
     },
   ),
+  ...ownerMutants,
 ]
