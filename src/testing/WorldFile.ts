@@ -20,6 +20,10 @@ import type { Member } from "./WorldProcesses.ts"
 
 type FileRequest = Extract<Request, { readonly _tag: "FileRead" | "FileProbe" | "FileWrite" | "Lock" }>
 
+/** Locks as people call them: the one of a single login has a hash for a name. */
+const called = (places: ReadonlyArray<string>): string =>
+  places.map((place) => place.replace(/^.*\//, "").replace(/^[0-9a-f]{64}\./, "login.")).join(" and ")
+
 /** How long a fault of the file lasts. */
 const faultMillis = 2_500
 
@@ -175,7 +179,7 @@ export class WorldFile {
     sim.read |= Sim.Locks
     sim.wrote |= Sim.Locks
     for (const place of places) this.locks.set(place, process.name)
-    sim.log(process.name, "File", "lock", "call")
+    sim.log(process.name, "File", `lock ${called(places)}`, "call")
     return { name: "locked", answer: Effect.void }
   }
 
@@ -183,7 +187,7 @@ export class WorldFile {
     const { sim } = this.#world
     sim.wrote |= Sim.Locks
     for (const place of places) if (this.locks.get(place) === name) this.locks.delete(place)
-    sim.log(name, "File", "unlock", "call")
+    sim.log(name, "File", `unlock ${called(places)}`, "call")
   }
 
   /** What a process held that was killed. */

@@ -66,11 +66,6 @@ export const ownerScenarios: ReadonlyArray<Scenario> = [
       faults: few,
       bounds: faultAndStall,
     }),
-    beside(`co-own/${habit}/two`, `two processes of ours beside ${words[habit]}`, habit, {
-      processes: alike(2, "token"),
-      faults: few,
-      bounds: oneFault,
-    }),
     beside(`co-own/${habit}/people`, `somebody signs in or out there: ${words[habit]}`, habit, {
       faults: people,
       bounds: habit === "lock" ? twoFaults : oneFault,
@@ -81,6 +76,13 @@ export const ownerScenarios: ReadonlyArray<Scenario> = [
       bounds: twoFaults,
     }),
   ]),
+  ...(["lock", "commit"] as const).map((habit) =>
+    beside(`co-own/${habit}/two`, `two processes of ours beside ${words[habit]}`, habit, {
+      processes: alike(2, "token"),
+      faults: few,
+      bounds: oneFault,
+    }),
+  ),
   ...(["commit", "none"] as const).map((habit) =>
     beside(`co-own/${habit}/ahead`, `six minutes before the token's end, before its time: ${words[habit]}`, habit, {
       token: "inWindow",
