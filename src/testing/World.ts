@@ -13,6 +13,7 @@ import { forgivesReuse } from "../lifecycle/Credential.ts"
 import type { Access, Explorable } from "./explore.ts"
 import { Lives } from "./Life.ts"
 import { type Invariant, Monitor, type Violation } from "./Monitor.ts"
+import * as OwnerJudge from "./ownerJudge.ts"
 import { type Parts, realParts } from "./Parts.ts"
 import type { Moment } from "./Program.ts"
 import type { Bounds, Fault, Scenario } from "./Scenario.ts"
@@ -20,8 +21,8 @@ import * as Sim from "./Simulation.ts"
 import { WorldFile } from "./WorldFile.ts"
 import { pauseMillis, WorldFaults } from "./WorldFaults.ts"
 import { WorldNetwork } from "./WorldNetwork.ts"
-import { epilogueName, type Member, ownerName, WorldProcesses } from "./WorldProcesses.ts"
-import * as Judge from "./worldJudge.ts"
+import { type Member, WorldProcesses } from "./WorldProcesses.ts"
+import { epilogueName, ownerName } from "./worldNames.ts"
 import * as WorldServer from "./WorldServer.ts"
 import { WorldStore } from "./WorldStore.ts"
 
@@ -177,7 +178,7 @@ export class World implements Explorable {
     const { processes, sim, store } = this
     const run = (): void => {
       const isHalfway = this.#epilogue === "halfway"
-      if (isHalfway) Judge.agree(this)
+      if (isHalfway) OwnerJudge.agree(this)
       sim.wrote = Sim.Everything
       this.#epilogue = this.#epilogue === "none" && this.file !== undefined ? "halfway" : "asked"
       this.faultsLeft = 0
@@ -228,7 +229,7 @@ export class World implements Explorable {
 
   /** At a state from which nothing follows. */
   atEnd(): void {
-    if (this.#epilogue === "asked") Judge.agree(this)
+    if (this.#epilogue === "asked") OwnerJudge.agree(this)
     for (const { calls, process } of this.processes.members) {
       if (!process.alive || calls.every(({ done }) => done !== undefined)) continue
       const said = calls.map(({ done }) => done ?? "waiting").join(", ")

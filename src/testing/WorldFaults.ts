@@ -5,7 +5,7 @@
 import type { Fault } from "./Scenario.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
-import * as Judge from "./worldJudge.ts"
+import * as OwnerJudge from "./ownerJudge.ts"
 import type { AddFault } from "./WorldNetwork.ts"
 import type { Member } from "./WorldProcesses.ts"
 
@@ -114,7 +114,7 @@ export class WorldFaults {
     const { file, monitor, network, processes, scenario, sim, store } = this.#world
     sim.wrote |= Sim.own(process.index) | Sim.network(process.index) | Sim.Ghost | Sim.Alive
     sim.log(process.name, process.name, "is killed", "fault")
-    Judge.killed(this.#world, process)
+    OwnerJudge.killed(this.#world, process)
     process.die()
     file?.killed(process)
     network.killed(process)

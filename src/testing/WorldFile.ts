@@ -15,7 +15,7 @@ import type { Request } from "./Program.ts"
 import { shortName } from "./SeenStates.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
-import * as Judge from "./worldJudge.ts"
+import * as OwnerJudge from "./ownerJudge.ts"
 import type { Member } from "./WorldProcesses.ts"
 
 type FileRequest = Extract<Request, { readonly _tag: "FileRead" | "FileProbe" | "FileWrite" | "Lock" }>
@@ -137,7 +137,7 @@ export class WorldFile {
     const text = this.isTorn ? this.text.slice(0, this.text.length / 2) : this.text
     sim.log(member.process.name, "File", "read", "call")
     sim.log("File", member.process.name, this.isTorn ? "only half of it" : this.words(), "reply")
-    if (!this.isTorn) Judge.hasRead(this.#world, member)
+    if (!this.isTorn) OwnerJudge.hasRead(this.#world, member)
     return { name: `f${shortName(text)}`, answer: Effect.succeed(text) }
   }
 
@@ -161,14 +161,14 @@ export class WorldFile {
     sim.log(process.name, "File", `write ${this.words(text)}`, "call")
     if (this.isStuck) {
       sim.log("File", process.name, "it cannot be written", "fault")
-      Judge.notWritten(this.#world, process)
+      OwnerJudge.notWritten(this.#world, process)
       return this.#denied()
     }
     if (over !== undefined && over !== this.text) {
       sim.log("File", process.name, "no: somebody else has written it", "reply")
       return { name: "changed", answer: Effect.fail({ message: "somebody else wrote it meanwhile" }) }
     }
-    Judge.overwritten(this.#world, process, text)
+    OwnerJudge.overwritten(this.#world, process, text)
     this.text = text
     sim.log("File", process.name, "ok", "reply")
     return { name: "written", answer: Effect.void }

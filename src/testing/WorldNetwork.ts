@@ -13,6 +13,7 @@ import { written } from "./answers.ts"
 import type { Presentation, Rotation } from "./Monitor.ts"
 import type { Fault } from "./Scenario.ts"
 import type { Presented, Request } from "./Program.ts"
+import * as OwnerJudge from "./ownerJudge.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
 import * as Judge from "./worldJudge.ts"
@@ -106,7 +107,7 @@ export class WorldNetwork {
   #leave(member: Member, number: number, token: string, credential: Presented, since: number, until: number): void {
     const { monitor, sim } = this.#world
     const { process } = member
-    const isRace = Judge.beside(this.#world, member, token)
+    const isRace = OwnerJudge.beside(this.#world, member, token)
     const scene = Judge.scene(this.#world, process)
     const presentation = monitor.presented(process, token, credential, since, scene, isRace)
     sim.log(process.name, "AS", `refresh ${token}`, "call")

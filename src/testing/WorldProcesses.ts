@@ -15,8 +15,9 @@ import type { Life } from "./Life.ts"
 import type { Deed, Happening, Request } from "./Program.ts"
 import * as Sim from "./Simulation.ts"
 import type { World } from "./World.ts"
+import * as OwnerJudge from "./ownerJudge.ts"
 import * as Judge from "./worldJudge.ts"
-import { stateName, stateDigest } from "./worldNames.ts"
+import { epilogueName, ownerName, stateDigest, stateName } from "./worldNames.ts"
 
 export interface Call {
   readonly index: number
@@ -40,11 +41,6 @@ export interface Member {
   /** What its operating system knows of others. */
   readonly isGone: (holder: Holder) => boolean
 }
-
-/** Who asks when all is over: its callers have no deadline. */
-export const epilogueName = "Z"
-/** The processes of the program whose login it is too. */
-export const ownerName = "Owner"
 
 export class WorldProcesses {
   readonly members: Array<Member> = []
@@ -246,7 +242,7 @@ export class WorldProcesses {
     if (this.#world.scenario.memory === "history") process.observe(`done${call.index}${call.done}`)
     if (Exit.isSuccess(exit) && exit.value.note) Judge.noSecret(this.#world, process, exit.value.note)
     if (process.name === epilogueName) Judge.lastWord(this.#world, call)
-    if (process.isOwner) Judge.ownerAnswered(this.#world, process, call)
+    if (process.isOwner) OwnerJudge.ownerAnswered(this.#world, process, call)
   }
 
   #served(process: Sim.Process, call: Call, access: Access): void {

@@ -29,7 +29,7 @@ export interface Ground {
 }
 
 /** Why its caller gets no token: `SignedOut` asks a person to sign in again. */
-export class OwnerFailed extends Error {
+class OwnerFailed extends Error {
   readonly _tag: "SignedOut" | "Failed"
 
   constructor(tag: OwnerFailed["_tag"]) {

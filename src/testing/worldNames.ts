@@ -8,6 +8,11 @@ import type { Credential } from "../lifecycle/Credential.ts"
 import type { State } from "../lifecycle/machine.ts"
 import { shortName } from "./SeenStates.ts"
 
+/** Who asks when all is over: its callers have no deadline. */
+export const epilogueName = "Z"
+/** The processes of the program whose login it is too. */
+export const ownerName = "Owner"
+
 /** A few thousand values are named once each, and millions of states are told apart by these names. */
 export const once = <A extends WeakKey>(name: (value: A) => string): ((value: A) => string) => {
   const names = new WeakMap<A, string>()

@@ -1,19 +1,19 @@
 /** A login kept beside its owner, in the ordinary cases: a Keeper, virtual time, and a file of Gemini CLI's on the disk. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-// What the layer loads when it is first needed is loaded here, so that virtual time has not to wait for a disk.
-import "../../src/interop/borrow.ts"
-import "../../src/interop/coOwn.ts"
 import * as ForeignOwners from "../../src/interop/foreignOwners.ts"
 import { inMode } from "../../src/interop/modes.ts"
 import type { Foreign } from "../../src/lifecycle/Credential.ts"
 import { fileOf, type Login } from "../../src/testing/loginFile.ts"
 import { elapse, hour, makeWorld } from "../keeper/world.ts"
+
+// The layer loads them when they are first needed, and virtual time does not wait for a disk.
+beforeAll(() => Promise.all([import("../../src/interop/borrow.ts"), import("../../src/interop/coOwn.ts")]))
 
 const form = fileOf.none
 
