@@ -59,11 +59,15 @@ const faultAndStall = { faults: 1, stalls: 1 }
 
 export const ownerScenarios: ReadonlyArray<Scenario> = [
   ...ReuseClass.literals.map((reuse) =>
-    beside(`co-own/lock/${reuse}`, `at the token's end, ${words.lock}`, "lock", { reuse, bounds: twoFaults }),
+    beside(`co-own/lock/${reuse}`, `at the token's end, ${words.lock}`, "lock", {
+      reuse,
+      bounds: twoFaults,
+      faults: reuse === "strict" ? [...few, "busyAfter", "fileStuck"] : few,
+    }),
   ),
   ...habits.flatMap((habit) => [
     beside(`co-own/${habit}/stall`, `${words[habit]}, anybody paused once`, habit, {
-      faults: few,
+      faults: habit === "lock" ? few : ["lostAnswer", "fileTorn"],
       bounds: faultAndStall,
     }),
     beside(`co-own/${habit}/people`, `somebody signs in or out there: ${words[habit]}`, habit, {
