@@ -320,7 +320,7 @@ export const make = Effect.fnUntraced(function* (
         Effect.result,
       )
       if (Result.isSuccess(answered) && Option.isSome(answered.success)) return answered.success.value
-      if (Result.isFailure(answered) && !isShared(entry.foreign)) return yield* answered.failure
+      if (Result.isFailure(answered) && !isShared(entry.origin.foreign)) return yield* answered.failure
       // What others have stored by now is better than an error (I5): this process may have stood still, and the owner of a
       // shared login tells nobody when it refreshes.
       yield* errands.look(entry)
