@@ -150,14 +150,19 @@ export const ownerMutants: ReadonlyArray<Mutant> = [
     "What the owner has written since the file was read is lost.",
     opening((text, again) => ({ ...text, replace: (next) => Effect.flatMap(again, ({ replace }) => replace(next)) })),
     "I3 nothing older replaces",
-    beside("none", { faults: ["ownerSignIn"], bounds: oneFault }),
+    beside("none", { token: "inWindow", faults: ["ownerSignIn"], bounds: oneFault }),
   ),
   mutant(
     "what was before is forgotten",
     "Nothing tells a file that has fallen behind from one with another login, so that it is never written again.",
     { apply: (current, newest, change) => forgetting(Change.apply(current, newest, change)) },
     "file and store agree in the end",
-    beside("lock", { server: { reuse: "rejectOnly" }, faults: ["crash"], bounds: oneFault, restart: 1 }),
+    beside("lock", {
+      owner: { habit: "lock", mode: "co-own", calls: [] },
+      faults: ["crash"],
+      bounds: oneFault,
+      restart: 1,
+    }),
   ),
   mutant(
     "a borrowed token is presented",
