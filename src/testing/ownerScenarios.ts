@@ -62,7 +62,7 @@ export const ownerScenarios: ReadonlyArray<Scenario> = [
     beside(`co-own/lock/${reuse}`, `at the token's end, ${words.lock}`, "lock", {
       reuse,
       bounds: twoFaults,
-      faults: reuse === "strict" ? [...few, "busyAfter", "fileStuck"] : few,
+      faults: reuse === "strict" ? ["crash", "lostAnswer", "busyAfter", "fileStuck"] : few,
     }),
   ),
   ...habits.flatMap((habit) => [
@@ -71,7 +71,7 @@ export const ownerScenarios: ReadonlyArray<Scenario> = [
       bounds: faultAndStall,
     }),
     beside(`co-own/${habit}/people`, `somebody signs in or out there: ${words[habit]}`, habit, {
-      faults: people,
+      faults: habit === "lock" ? ["ownerSignIn", "ownerSignOut", "revoke", "crash"] : people,
       bounds: habit === "lock" ? twoFaults : oneFault,
     }),
     beside(`borrow/${habit}`, `only read: the login of ${words[habit]}`, habit, {
