@@ -148,7 +148,8 @@ export const take = Effect.fnUntraced(function* (
       message: `${owner.name}, ${entry.name}: ${heldWords(entry.held, now)}. To sign in there: ${owner.signIn}`,
     })
   }
-  const foreign = { owner: owner.id, program: owner.name, signIn: owner.signIn, place, entry: entry.name, mode }
+  const { id, name: program, signIn } = owner
+  const foreign = { owner: id, program, signIn, place, entry: entry.name, key: entry.key, mode }
   yield* refusal(foreign, entry.key)
   const found = Redacted.value(entry.held.document)
   // Of a borrowed login nobody here will ever ask the token endpoint.

@@ -25,7 +25,7 @@ import * as ForeignFiles from "./foreignFiles.ts"
 import type { Trouble } from "./foreignText.ts"
 import { type CoOwning, refusal, type Spot, type StoreFile, type Successor } from "./ForeignStore.ts"
 import * as JsonEdit from "./jsonEdit.ts"
-import { fileOf, look, ownerOf, see, seenAmong, sightOf } from "./sight.ts"
+import { fileOf, look, ownerOf, see, type Seen, seenAmong, sightOf } from "./sight.ts"
 
 /** So long an owner is waited for that is refreshing itself: most are done in a second or two. */
 const longestWaitMillis = 5_000
@@ -93,17 +93,18 @@ const sighted = Effect.fnUntraced(function* (credential: Credential, place: Plac
   const found = yield* opened(place)
   const now = yield* Clock.currentTimeMillis
   const seen = seenAmong(credential, place.file.read(found.content, place.spot.surroundings), now)
-  return { ...found, sight: sightOf(credential, seen, now) }
+  // In a list an entry moves up when one before it goes.
+  const key = seen._tag === "Tokens" ? seen.key : place.spot.key
+  return { ...found, key, sight: sightOf(credential, seen, now) }
 })
 
 /** One try. `false`: the owner has something else there by now, or has what we would write. */
 const write = Effect.fnUntraced(function* (credential: Credential, place: Place) {
-  const { coOwning, spot } = place
-  const { content, refused, sight, source } = yield* sighted(credential, place)
+  const { content, key, refused, sight, source } = yield* sighted(credential, place)
   if (sight._tag === "Unclear") return yield* trouble(sight.cause)
   if (sight._tag !== "Behind") return false
   if (refused !== undefined) return yield* trouble(refused)
-  const edits = coOwning.edits(spot.key, successorOf(credential), content)
+  const edits = place.coOwning.edits(key, successorOf(credential), content)
   const edited = JsonEdit.edited(Redacted.value(source.text), edits)
   if (Result.isFailure(edited)) return yield* trouble(edited.failure)
   yield* source.replace(Redacted.make(edited.success, { label: "file" }))
@@ -148,25 +149,27 @@ const handOver = (credential: Credential, place: Place): Effect.Effect<void> =>
 
 const notSent = (cause: string): Outcome => ({ _tag: "NotSent", cause })
 
-/** Where the login does not stand in the file, or nobody can tell. */
-const without = ({ _tag, cause }: Extract<Sight, { readonly _tag: "SignedOut" | "Unclear" }>): Outcome =>
-  _tag === "Unclear"
-    ? notSent(cause)
-    : { _tag: "Rejected", cause, dead: { reason: "signedOut", code: undefined }, retryAt: 0 }
-
 /** What the file says before anything is sent, where that is an answer already. */
 const settled = (sight: Sight): Outcome | undefined => {
   switch (sight._tag) {
     case "Moved":
       return { _tag: "Rotated", tokens: sight.tokens }
-    case "SignedOut":
     case "Unclear":
-      return without(sight)
+      return notSent(sight.cause)
+    // Nothing is written then, and nobody is kept waiting: whether the login lives is for the server to say. Some programs
+    // delete it for a hiccup.
+    case "SignedOut":
     case "Apart":
     case "Behind":
     case "InStep":
       return undefined
   }
+}
+
+/** Which entry is meant: as it stands now, or as it stood where nobody can tell just now, which its owner's lock may mend. */
+const keyOf = (seen: Seen, { key }: Foreign): string | undefined => {
+  if (seen._tag === "Tokens") return seen.key
+  return seen._tag === "Unclear" ? key : undefined
 }
 
 /** Finds out before the refresh token is spent whether the owner's file would take the answer. */
@@ -206,9 +209,11 @@ const afterOwner = Effect.fnUntraced(function* (credential: Credential, place: P
 export const exchange = (credential: Credential, deadlineMillis: number, present: Present): Effect.Effect<Outcome> =>
   Effect.gen(function* () {
     const startedAt = yield* Clock.currentTimeMillis
+    const foreign = credential.foreign!
     const seen = yield* see(credential)
-    if (seen._tag !== "Tokens") return without(seen)
-    const place = yield* placeOf(credential.foreign!, seen.key)
+    const key = keyOf(seen, foreign)
+    if (key === undefined) return seen._tag === "Unclear" ? notSent(seen.cause) : yield* present(deadlineMillis)
+    const place = yield* placeOf(foreign, key)
     const waitMillis = Math.min(longestWaitMillis, deadlineMillis / 2)
     const disk = yield* ForeignDisk
     const locks = yield* disk.lock(place.coOwning.refreshing?.(place.spot) ?? [], { waitMillis })
@@ -216,8 +221,8 @@ export const exchange = (credential: Credential, deadlineMillis: number, present
     const { sight } = found
     const outcome = settled(sight)
     if (outcome !== undefined) return outcome
-    if (sight._tag !== "Apart") yield* rehearsed(found)
-    if (!(yield* locks.stillOurs)) return notSent(`${credential.foreign!.program} has taken its lock back`)
+    if (sight._tag === "InStep" || sight._tag === "Behind") yield* rehearsed(found)
+    if (!(yield* locks.stillOurs)) return notSent(`${foreign.program} has taken its lock back`)
     const left = startedAt + deadlineMillis - (yield* Clock.currentTimeMillis)
     const answer = yield* present(left)
     if (answer._tag === "Rotated") {

@@ -196,6 +196,8 @@ export const Foreign = Schema.Struct({
   program: Schema.String,
   place: Schema.String,
   entry: Schema.String,
+  /** Where the entry stood in the file (`interop/ForeignStore`). */
+  key: Schema.optionalKey(Schema.String),
   /** How a person signs in there. */
   signIn: Schema.String,
   /**

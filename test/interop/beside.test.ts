@@ -4,13 +4,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as ForeignOwners from "../../src/interop/foreignOwners.ts"
 import { inMode } from "../../src/interop/modes.ts"
 import type { Foreign } from "../../src/lifecycle/Credential.ts"
 import { fileOf, type Login } from "../../src/testing/loginFile.ts"
-import { elapse, hour, makeWorld } from "../keeper/world.ts"
+import { denied, elapse, hour, makeWorld } from "../keeper/world.ts"
+import { temporaryFolder } from "../run.ts"
 
 // The layer loads them when they are first needed, and virtual time does not wait for a disk.
 beforeAll(() => Promise.all([import("../../src/interop/borrow.ts"), import("../../src/interop/coOwn.ts")]))
@@ -27,10 +27,9 @@ const ended = 2 * hour
 
 /** A Keeper with the login in `mode`, its first token good for an hour, and what its owner may do to its file. */
 const beside = Effect.fnUntraced(function* (mode: Foreign["mode"]) {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "beside-"))),
-    (made) => Effect.sync(() => fs.rmSync(made, { recursive: true })),
-  )
+  // What stands in it is what another program holds.
+  const folder = path.join(temporaryFolder("beside"), "given")
+  fs.mkdirSync(folder)
   const place = path.join(folder, path.basename(form.place))
   const write = (text: string): void => fs.writeFileSync(place, text, { mode: 0o600 })
   const text = (): string => fs.readFileSync(place, "utf8")
@@ -228,15 +227,50 @@ describe("co-own", () => {
     }),
   )
 
-  it.effect("is signed out with its owner, and back with it", () =>
+  it.effect("lives on where its owner has dropped it, signs nobody in there, and follows a new login", () =>
     Effect.gen(function* () {
-      const { error, presented, refreshedByOwner, signedOutThere, token } = yield* beside("co-own")
+      const { inFile, refreshedByOwner, signedOutThere, token } = yield* beside("co-own")
       yield* later(hour)
       signedOutThere()
-      assert.strictEqual((yield* error)._tag, "SignInRequired")
+      assert.strictEqual(yield* token, "access-2")
+      assert.isUndefined(inFile())
+      refreshedByOwner(loginOf(7, 3 * hour))
+      yield* later(hour)
+      assert.strictEqual(yield* token, "access-7")
+    }),
+  )
+
+  it.effect("is ended by the server's word, and back with a new login of its owner", () =>
+    Effect.gen(function* () {
+      const { error, refreshedByOwner, script, signedOutThere, token } = yield* beside("co-own")
+      yield* later(hour)
+      signedOutThere()
+      script.push(denied)
+      const found = yield* error
+      assert.isTrue(found._tag === "SignInRequired" && found.advice === "gemini, then /auth")
       refreshedByOwner(loginOf(7, ended))
       assert.strictEqual(yield* token, "access-7")
-      assert.deepStrictEqual(presented, [])
+    }),
+  )
+
+  it.effect("finds its place in a list from which another entry has gone meanwhile", () =>
+    Effect.gen(function* () {
+      const { slow, text, token, write } = yield* beside("co-own")
+      const [mine] = JSON.parse(text())
+      const others = ["first", "second"].map((serverName) => ({ ...mine, serverName }))
+      write(JSON.stringify([others[0], mine, others[1]]))
+      yield* later(hour)
+      slow(5_000)
+      const owner = Effect.delay(
+        Effect.sync(() => write(JSON.stringify([mine, others[1]]))),
+        4_000,
+      )
+      yield* Effect.all([token, elapse(owner)], { concurrency: "unbounded" })
+      const held = JSON.parse(text()).map(({ token }: { readonly token: { readonly accessToken: string } }) => token)
+      assert.deepStrictEqual(
+        held.map(({ accessToken }: { readonly accessToken: string }) => accessToken),
+        ["access-2", "access-1"],
+      )
     }),
   )
 
