@@ -15,6 +15,7 @@ import { foreign, unsafe } from "./destination.ts"
 import { type FetchEvent, insufficientScope, placeOf } from "./FetchEvent.ts"
 import { follow } from "./redirect.ts"
 import type { Granted, TokenSource } from "./TokenSource.ts"
+import { unlessAborted } from "./unlessAborted.ts"
 
 type Fetch = typeof globalThis.fetch
 
@@ -29,19 +30,6 @@ export const replayable = (input: Parameters<Fetch>[0], init: RequestInit | unde
   init?.body instanceof ReadableStream || (init?.body == null && input instanceof Request && input.body !== null)
     ? false
     : !(typeof init?.body === "object" && init.body !== null && Symbol.asyncIterator in init.body)
-
-/** Rejects with the reason when the caller aborts. What it waited for goes on: a refresh belongs to no caller. */
-const unlessAborted = async <A>(promise: Promise<A>, signal: AbortSignal | null | undefined): Promise<A> => {
-  if (signal == null) return promise
-  signal.throwIfAborted()
-  let stop = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    const onAbort = () => reject(signal.reason as Error)
-    signal.addEventListener("abort", onAbort)
-    stop = () => signal.removeEventListener("abort", onAbort)
-  })
-  return Promise.race([promise, aborted]).finally(stop)
-}
 
 const read = async (response: Response, authorization: Authorization | undefined): Promise<Attempt> => {
   await authorization?.keep(response.headers.get("dpop-nonce"))
@@ -60,7 +48,7 @@ export const withToken = (
     const signal = init?.signal ?? given?.signal
     const wrong = unsafe(url)
     if (wrong !== undefined) throw wrong
-    const granted = await unlessAborted(source.token(), signal)
+    const granted = await unlessAborted(source.token, signal)
     const elsewhere = foreign(url, granted.resource)
     if (elsewhere !== undefined) throw elsewhere
     const isReplayable = replayable(input, init)
@@ -82,7 +70,7 @@ export const withToken = (
       const refused = refusal === "token" ? source.refused(granted.token).catch(() => undefined) : undefined
       if (!isReplayable) onEvent({ type: "NotReplayed", url: placeOf(url) })
       if (!isReplayable || refused === undefined) return response
-      const another = await unlessAborted(refused, signal)
+      const another = await unlessAborted(() => refused, signal)
       // No other token to be had: the resource server's own 401 says more than any error of ours.
       if (another === undefined || another.token === granted.token) return response
       await response.body?.cancel()

@@ -119,6 +119,39 @@ describe("fetch with a token", () => {
   )
 })
 
+describe("an abort", () => {
+  const never = () => new Promise<never>(() => {})
+  const asking = (asked: Array<string>): TokenSource.TokenSource => ({
+    token: () => {
+      asked.push("token")
+      return never()
+    },
+    refused: never,
+  })
+  const byFetch = (source: TokenSource.TokenSource, signal: AbortSignal) =>
+    withToken(source, never)("http://127.0.0.1:1", { signal })
+  const byUndici = (source: TokenSource.TokenSource, signal: AbortSignal) =>
+    undici.request("http://127.0.0.1:1", {
+      signal,
+      dispatcher: new undici.Agent().compose(interceptor(source)),
+    })
+
+  it.each([
+    { name: "fetch", send: byFetch },
+    { name: "undici", send: byUndici },
+  ])("is not kept waiting for a token, and one that came first asks for none: $name", async ({ send }) => {
+    const asked: Array<string> = []
+    const aborting = new AbortController()
+    const nameOf = (sent: Promise<unknown>) => sent.then(String, (error: Error) => error.name)
+    const first = nameOf(send(asking(asked), aborting.signal))
+    while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    aborting.abort()
+    assert.strictEqual(await first, "AbortError")
+    assert.strictEqual(await nameOf(send(asking(asked), aborting.signal)), "AbortError")
+    assert.deepStrictEqual(asked, ["token"])
+  })
+})
+
 describe("the same elsewhere", () => {
   live(
     "as an interceptor of undici",
