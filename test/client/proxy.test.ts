@@ -8,6 +8,8 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import * as Http from "node:http"
+import * as V8 from "node:v8"
+import * as Vm from "node:vm"
 import { WebSocket, WebSocketServer } from "ws"
 import { limitBytes } from "../../src/client/proxy/Replay.ts"
 import * as Route from "../../src/client/proxy/Route.ts"
@@ -63,6 +65,17 @@ const making = Effect.fnUntraced(function* (handler: Handler, { leftMillis, opti
     context,
   )
   return { as, kept, grant, up, proxy, context, first: fingerprint(grant.accessToken) }
+})
+
+/** What buffers take up once all rubbish is gone. */
+const heldBytes = Effect.promise(async () => {
+  V8.setFlagsFromString("--expose-gc")
+  const collect = Vm.runInNewContext("gc") as () => void
+  for (let i = 0; i < 3; i++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    collect()
+  }
+  return process.memoryUsage().arrayBuffers
 })
 
 const errorOf = ({ body }: Answered): string => (JSON.parse(body) as { readonly error: string }).error
@@ -135,6 +148,28 @@ describe("what passes the proxy", () => {
       const answered = yield* ask(proxy.url, { method: "PUT", body })
       assert.strictEqual(JSON.parse(answered.body).size, body.length)
       assert.strictEqual(JSON.parse(answered.body).hash, Crypto.createHash("sha256").update(body).digest("hex"))
+    }),
+  )
+
+  live(
+    "a stream whose request had a body, which is not kept while the stream is open",
+    Effect.gen(function* () {
+      const { proxy } = yield* making((request, response) => {
+        request.resume().on("end", () => response.writeHead(200, { "content-type": "text/event-stream" }).write(": \n"))
+      })
+      const body = Buffer.alloc(limitBytes)
+      const agent = new Http.Agent()
+      const open = Effect.callback<void>((resume) => {
+        const request = Http.request(proxy.url, { agent, method: "POST" }, (response) =>
+          response.once("data", () => resume(Effect.void)),
+        )
+        request.end(body)
+      })
+      yield* open
+      const before = yield* heldBytes
+      for (let i = 0; i < 20; i++) yield* open
+      assert.isBelow((yield* heldBytes) - before, 10 * limitBytes)
+      agent.destroy()
     }),
   )
 
