@@ -1,16 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as Metric from "effect/Metric"
-import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
 import * as undici from "undici"
 import { withToken } from "../../src/client/fetch.ts"
 import type { FetchEvent } from "../../src/client/FetchEvent.ts"
-import * as HttpClientToken from "../../src/client/httpClient.ts"
 import * as TokenSource from "../../src/client/TokenSource.ts"
 import { interceptor } from "../../src/client/undici.ts"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
@@ -54,6 +47,19 @@ describe("fetch with a token", () => {
       assert.deepStrictEqual(up.seen, [first, first, first, none])
       const manual = yield* Effect.promise(() => fetch(`${up.url}/mcp/outside`, { redirect: "manual" }))
       assert.strictEqual(manual.status, 302)
+    }),
+  )
+
+  live(
+    "a token that is for no resource in particular stays with the origin it was sent to",
+    Effect.gen(function* () {
+      const { as, fetch, first, none, up } = yield* making((_, response) =>
+        response.writeHead(307, { location: other.url }).end(),
+      )
+      const other = yield* upstream(as, body)
+      assert.strictEqual((yield* Effect.promise(() => fetch(up.url))).status, 401)
+      assert.deepStrictEqual([up.seen, other.seen], [[first], [none]])
+      assert.lengthOf(as.server.presentations(), 0)
     }),
   )
 
@@ -150,88 +156,4 @@ describe("an abort", () => {
     assert.strictEqual(await nameOf(send(asking(asked), aborting.signal)), "AbortError")
     assert.deepStrictEqual(asked, ["token"])
   })
-})
-
-describe("the same elsewhere", () => {
-  live(
-    "as an interceptor of undici",
-    Effect.gen(function* () {
-      const { as, events, first, source, up } = yield* making(body, "/mcp")
-      const dispatcher = new undici.Agent().compose(interceptor(source, (event) => events.push(event)))
-      const post = (path: string, body: string | AsyncIterable<Uint8Array>) =>
-        Effect.promise(async () => {
-          const headers = { authorization: "Bearer other", "x-own": "1" }
-          const options = { method: "POST", body, headers, dispatcher } as never
-          const response = await undici.request(`${up.url}${path}`, options)
-          return [response.statusCode, await response.body.text()]
-        })
-      up.refuses.add(first)
-      const both = yield* Effect.all([post("/mcp", "x"), post("/mcp", "y")], { concurrency: "unbounded" })
-      assert.deepStrictEqual(both, [
-        [200, "got x"],
-        [200, "got y"],
-      ])
-      assert.lengthOf(as.server.presentations(), 1)
-      const outside = yield* Effect.exit(post("/other", "x"))
-      assert.include(String(outside), "ForeignResource")
-      yield* Effect.promise(() => dispatcher.close())
-    }),
-  )
-
-  live(
-    "as a transform of Effect's HttpClient",
-    Effect.gen(function* () {
-      const { as, events, first, handle, up } = yield* making(body)
-      const plain = yield* Effect.provide(HttpClient.HttpClient, FetchHttpClient.layer)
-      const client = HttpClientToken.withToken(handle, { onEvent: (event) => events.push(event) })(plain)
-      up.refuses.add(first)
-      const request = HttpClientRequest.bodyText(HttpClientRequest.post(up.url), "x")
-      const response = yield* client.execute(request)
-      assert.strictEqual(yield* response.text, "got x")
-      assert.lengthOf(as.server.presentations(), 1)
-      const foreign = yield* Effect.flip(client.get("http://example.com/"))
-      assert.strictEqual(foreign.name, "ForeignResource")
-    }),
-  )
-})
-
-describe("what a Keeper tells of itself", () => {
-  live(
-    "spans that lead from the caller to what came of it, and counters",
-    Effect.gen(function* () {
-      const { handle, first, up } = yield* making(body)
-      assert.strictEqual(first.length, 12)
-      const { token } = yield* handle.access()
-      const spans: Array<Tracer.NativeSpan> = []
-      const tracer = Tracer.make({
-        span: (options) => {
-          const span = new Tracer.NativeSpan(options)
-          spans.push(span)
-          return span
-        },
-      })
-      yield* handle
-        .refused(Redacted.value(token), { caller: "the nightly job" })
-        .pipe(Effect.withSpan("the nightly job"), Effect.withTracer(tracer))
-      assert.lengthOf(up.seen, 0)
-      const named = new Map(spans.map((span) => [span.name, span]))
-      const refused = named.get("tokenkeep.Refused")!
-      const granted = named.get("tokenkeep.Granted")!
-      assert.strictEqual(refused.attributes.get("tokenkeep.caller"), "the nightly job")
-      assert.strictEqual(granted.attributes.get("tokenkeep.generation"), 2)
-      const above: Array<string> = []
-      for (let span: Tracer.AnySpan | undefined = granted; span?._tag === "Span";) {
-        above.push(span.name)
-        span = span.parent._tag === "Some" ? span.parent.value : undefined
-      }
-      assert.deepStrictEqual(above, ["tokenkeep.Granted", "tokenkeep.Claimed", "tokenkeep.Refused", "the nightly job"])
-      const counts = (yield* Metric.snapshot).filter(({ id }) => id.startsWith("tokenkeep_"))
-      const names = new Set(counts.map(({ id }) => id))
-      for (const name of ["presentations", "refusals", "waits"]) assert.isTrue(names.has(`tokenkeep_${name}_total`))
-      const everything = JSON.stringify([spans.map(({ attributes }) => [...attributes]), counts], (_, value) =>
-        typeof value === "bigint" ? String(value) : (value as unknown),
-      )
-      assert.isFalse(everything.includes(Redacted.value(token)))
-    }),
-  )
 })
