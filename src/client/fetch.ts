@@ -13,7 +13,7 @@
 import { type Authorization, authorizationFor, type Refusal } from "./authorization.ts"
 import { foreign, unsafe } from "./destination.ts"
 import { type FetchEvent, insufficientScope, placeOf } from "./FetchEvent.ts"
-import { follow } from "./redirect.ts"
+import { follow, requestOf } from "./redirect.ts"
 import type { Granted, TokenSource } from "./TokenSource.ts"
 import { unlessAborted } from "./unlessAborted.ts"
 
@@ -25,11 +25,14 @@ interface Attempt {
   readonly refusal: Refusal | undefined
 }
 
-/** Whether the body of a request can be sent twice. */
-export const replayable = (input: Parameters<Fetch>[0], init: RequestInit | undefined): boolean =>
-  init?.body instanceof ReadableStream || (init?.body == null && input instanceof Request && input.body !== null)
-    ? false
-    : !(typeof init?.body === "object" && init.body !== null && Symbol.asyncIterator in init.body)
+/** Whether the body of a request can be sent twice. That of a `Request` is a stream, whatever it was made of. */
+export const replayable = (input: Parameters<Fetch>[0], init: RequestInit | undefined): boolean => {
+  const body = init?.body ?? requestOf(input)?.body
+  return !(
+    body instanceof ReadableStream ||
+    (typeof body === "object" && body !== null && Symbol.asyncIterator in body)
+  )
+}
 
 const read = async (response: Response, authorization: Authorization | undefined): Promise<Attempt> => {
   await authorization?.keep(response.headers.get("dpop-nonce"))
@@ -43,7 +46,7 @@ export const withToken = (
   onEvent: (event: FetchEvent) => void = () => {},
 ): Fetch => {
   return async (input, init) => {
-    const given = input instanceof Request ? input : undefined
+    const given = requestOf(input)
     const url = new URL(given?.url ?? String(input))
     const signal = init?.signal ?? given?.signal
     const wrong = unsafe(url)

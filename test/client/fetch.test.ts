@@ -93,6 +93,21 @@ describe("fetch with a token", () => {
   )
 
   live(
+    "a `Request`, the platform's or that of the fetch below",
+    Effect.gen(function* () {
+      const { as, source, up } = yield* making(body)
+      const npm = withToken(source, undici.fetch as unknown as typeof globalThis.fetch)
+      const get = new undici.Request(up.url, { headers: { "x-own": "1" } }) as unknown as Request
+      const post = new undici.Request(up.url, { method: "POST", body: "x" }) as unknown as Request
+      assert.strictEqual(yield* text(npm(get)), "got ")
+      assert.strictEqual(yield* text(npm(post)), "got x")
+      const own = withToken(source, globalThis.fetch)
+      assert.strictEqual(yield* text(own(new Request(up.url, { method: "POST", body: "y" }))), "got y")
+      assert.lengthOf(as.server.presentations(), 0)
+    }),
+  )
+
+  live(
     "403 insufficient_scope is told, and refreshes nothing",
     Effect.gen(function* () {
       const { as, events, fetch, up } = yield* making((_, response) =>
