@@ -109,6 +109,20 @@ describe("a token bound to a key, elsewhere", () => {
     }).pipe(Effect.scoped),
   )
 
+  it.live("the nonce that comes with a redirect is in the next proof", () =>
+    Effect.gen(function* () {
+      const stage: Effect.Success<ReturnType<typeof signedIn>> = yield* signedIn((request, response) => {
+        if (request.url === "/api/there") return response.end("here")
+        Object.assign(stage.nonce, { wanted: "n-1", told: "n-1" })
+        return response.writeHead(307, { location: "/api/there" }).end()
+      })
+      stage.nonce.next = "n-1"
+      const { post } = yield* byFetch(stage)
+      assert.deepStrictEqual(yield* post("/x", "a"), { status: 200, text: "here" })
+      assert.deepStrictEqual(stage.seen, ["ok", "ok"])
+    }).pipe(Effect.scoped),
+  )
+
   it.live("a WebSocket through the proxy is opened with a proof of its GET, and the server's nonce", () =>
     Effect.gen(function* () {
       const stage = yield* signedIn(handler)
