@@ -250,6 +250,14 @@ describe("tokenkeep proxy", () => {
         await said({ upstreams: [{ name: "a", upstream: "https://a.example" }], prot: 1 }),
         "prot: there is no such",
       )
+      const same = { upstream: "https://a.example", path: "/a" }
+      const twice = await said({
+        upstreams: [
+          { name: "a", ...same },
+          { name: "b", ...same },
+        ],
+      })
+      assert.include(twice, "upstreams.1.path: expected a path such as /github, that no other upstream has")
       const unknown = await run(place, "tokenkeep", ["proxy", "nobody", "--upstream", "https://a.example"])
       assert.deepStrictEqual([unknown.code, unknown.stderr.includes("no such credential")], [2, true])
       const nothing = await run(place, "tokenkeep", ["proxy"])
