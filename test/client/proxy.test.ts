@@ -267,6 +267,21 @@ describe("what passes the proxy", () => {
     }),
   )
 
+  it("a path goes to the route that has most of it, in whole segments", () => {
+    const upstream = new URL("https://api.example")
+    const routes = ["/a/b", "", "/a"].map((path) => Route.make(path, upstream, { path }))
+    const found = (path: string) => Route.find(routes, Route.pathOf(path)!)?.name
+    assert.deepStrictEqual(["/a/b/c", "/a/b", "/a/bc", "/a/", "/ab", "/"].map(found), [
+      "/a/b",
+      "/a/b",
+      "/a",
+      "/a",
+      "",
+      "",
+    ])
+    assert.isUndefined(Route.find(routes.slice(2), Route.pathOf("/b")!))
+  })
+
   it("a redirect into the upstream's own folder, back through the proxy", () => {
     const route = Route.make("mine", new URL("https://api.example/v1"), { path: "/github" })
     const asked = new URL("https://api.example/v1/a")
