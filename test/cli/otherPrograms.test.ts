@@ -258,6 +258,15 @@ describe("tokenkeep proxy", () => {
         ],
       })
       assert.include(twice, "upstreams.1.path: expected a path such as /github, that no other upstream has")
+      await using keeper = await openKeeper({ home: String(place.env["TOKENKEEP_HOME"]), background: false })
+      await keeper.import("bound", {
+        token_endpoint: "http://127.0.0.1:1/token",
+        resource: "https://mcp.example/mcp",
+        client: { client_id: "abc" },
+        tokens: { access_token: secret, expires_at: "2100-01-01T00:00:00Z" },
+      })
+      const elsewhere = await run(place, "tokenkeep", ["proxy", "bound", "--upstream", "https://a.example"])
+      assert.deepStrictEqual([elsewhere.code, elsewhere.stderr.includes("--allow-other-resource")], [2, true])
       const unknown = await run(place, "tokenkeep", ["proxy", "nobody", "--upstream", "https://a.example"])
       assert.deepStrictEqual([unknown.code, unknown.stderr.includes("no such credential")], [2, true])
       const nothing = await run(place, "tokenkeep", ["proxy"])
