@@ -2,8 +2,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as Otlp from "effect/observability/Otlp"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
@@ -14,6 +16,7 @@ import { CredentialStore } from "../../src/store/CredentialStore.ts"
 import * as Memory from "../../src/store/memory.ts"
 import * as Fault from "../../src/testing/Fault.ts"
 import { bringIn, keeper, server } from "../client/world.ts"
+import { http } from "../exchange/loopback.ts"
 
 const live = <E>(name: string, test: Effect.Effect<void, E, Scope.Scope>) => it.live(name, () => Effect.scoped(test))
 
@@ -92,5 +95,36 @@ describe("what a Keeper tells of itself", () => {
         tokenkeep_waits_total: 6,
       })
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())),
+  )
+
+  live(
+    "go out to a collector of OpenTelemetry by Effect's own exporter",
+    Effect.gen(function* () {
+      const bodies: Array<string> = []
+      const { port, server: collector } = yield* http(() => undefined)
+      collector.removeAllListeners("request").on("request", (request, response) => {
+        let body = ""
+        request.on("data", (chunk) => (body += String(chunk)))
+        request.on("end", () => {
+          bodies.push(body)
+          response.writeHead(200, { "content-type": "application/json" }).end("{}")
+        })
+      })
+      const otlp = Otlp.layerJson({ baseUrl: `http://127.0.0.1:${port}`, resource: { serviceName: "agent" } })
+      const as = yield* server()
+      const grant = yield* Effect.gen(function* () {
+        const kept = yield* keeper
+        const grant = yield* bringIn(kept, as, "mine")
+        const handle = kept.credential("mine")
+        yield* handle.access()
+        yield* handle.refused(grant.accessToken, { caller: "the nightly job" }).pipe(Effect.withSpan("the nightly job"))
+        return grant
+      }).pipe(Effect.scoped, Effect.provide(Layer.provide(otlp, FetchHttpClient.layer)))
+      const said = bodies.join("\n")
+      const names = ["the nightly job", "tokenkeep.Refused", "tokenkeep.Granted", "tokenkeep_presentations_total"]
+      for (const name of names) assert.include(said, `"name":"${name}"`)
+      assert.include(said, '{"key":"tokenkeep.caller","value":{"stringValue":"the nightly job"}}')
+      assert.isFalse(said.includes(grant.accessToken) || said.includes(String(grant.refreshToken)))
+    }),
   )
 })
