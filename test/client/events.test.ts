@@ -82,3 +82,34 @@ it.live.each<{ caller: string; ask: (keeper: PromiseKeeper, url: string) => Prom
     }),
   ),
 )
+
+it.live("a listener that throws ends no refresh, and its error is not kept quiet", () =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const as = yield* server()
+      const grant = as.server.grant({}, Date.now())
+      const others = process.listeners("uncaughtException")
+      const heard: Array<string> = []
+      process.removeAllListeners("uncaughtException").on("uncaughtException", ({ message }) => heard.push(message))
+      yield* Effect.promise(async () => {
+        await using keeper = await openKeeper({ home: temporaryFolder("events"), background: false })
+        const document = grantDocument(grant, { issuer: as.url, tokenEndpoint: as.tokenEndpoint })
+        await keeper.import("mine", JSON.parse(JSON.stringify(document)))
+        keeper.events(() => {
+          throw new Error("of the listener")
+        })
+        assert.isString(await keeper.credential("mine").refused(grant.accessToken))
+        await new Promise((resolve) => setImmediate(resolve))
+      }).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            process.removeAllListeners("uncaughtException")
+            for (const listener of others) process.on("uncaughtException", listener)
+          }),
+        ),
+      )
+      assert.include(heard, "of the listener")
+      assert.lengthOf(as.server.presentations(), 1)
+    }),
+  ),
+)
