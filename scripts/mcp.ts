@@ -1,6 +1,6 @@
 /**
  * Measures MCP clients of both SDK lines whose access token ends under parallel calls, alone and with Tokenkeep, and
- * writes the table into the README: `npm run mcp`, a minute or two. The stage is the tests' own.
+ * writes the table into the README: `npm run mcp`, some minutes. The stage is the tests' own.
  */
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs/promises"
@@ -13,15 +13,7 @@ const rounds = 10
 const readme = path.join(import.meta.dirname, "../README.md")
 const [begin, end] = ["<!-- mcp:begin -->", "<!-- mcp:end -->"]
 
-const sizes = [
-  [1, 1],
-  [1, 2],
-  [1, 5],
-  [1, 20],
-  [1, 50],
-  [4, 1],
-  [4, 5],
-] as const
+const sizes = [1, 4].flatMap((processes) => [1, 2, 5, 20, 50].map((calls) => [processes, calls] as const))
 
 const clients: ReadonlyArray<readonly [title: string, line: Line, face: Face]> = [
   ["1.x alone", "1.x", "alone"],

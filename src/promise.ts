@@ -67,7 +67,10 @@ export interface PromiseCredential {
   /** `fetch` with the token, and one retry after a 401. Rejects with `ForeignResource` for a URL it is not meant for. */
   readonly fetch: typeof globalThis.fetch
   /** The same over a `fetch` of one's own: of undici with a proxy, of a test, of a program that measures. */
-  readonly wrapFetch: (fetch: typeof globalThis.fetch) => typeof globalThis.fetch
+  readonly wrapFetch: (
+    fetch: typeof globalThis.fetch,
+    options?: Pick<TokenOptions, "caller">,
+  ) => typeof globalThis.fetch
   /** The same for undici: `new Agent().compose(credential.interceptor)`. */
   readonly interceptor: Dispatcher.DispatcherComposeInterceptor
 }
@@ -184,9 +187,9 @@ const promiseCredential = (
   tell: (event: KeeperEvent) => void,
 ): PromiseCredential => {
   const valueOf = ({ token }: Access) => Redacted.value(token)
-  const source = TokenSource.make(handle, run)
   const onEvent = (event: FetchEvent) => tell({ ...event, credential: handle.name })
-  const wrapFetch = (fetch: typeof globalThis.fetch) => withToken(source, fetch, onEvent)
+  const wrapFetch: PromiseCredential["wrapFetch"] = (fetch, { caller = "fetch" } = {}) =>
+    withToken(TokenSource.make(handle, run, { caller }), fetch, onEvent)
   return {
     name: handle.name,
     token: (options) => {
@@ -198,6 +201,6 @@ const promiseCredential = (
     // @effect-diagnostics-next-line globalFetch:off -- what it wraps is the caller's own fetch
     fetch: wrapFetch((input, init) => globalThis.fetch(input, init)),
     wrapFetch,
-    interceptor: interceptor(source, onEvent),
+    interceptor: interceptor(TokenSource.make(handle, run, { caller: "undici" }), onEvent),
   }
 }

@@ -6,8 +6,8 @@ export class ForeignResource extends TypeError {
   override readonly name = "ForeignResource"
 }
 
-const within = (url: URL, resource: string): boolean => {
-  const home = new URL(resource)
+/** Whether `url` is at or below `home`: the same origin, and whole segments of its path. */
+export const isWithin = (url: URL, home: URL): boolean => {
   const folder = home.pathname.endsWith("/") ? home.pathname : `${home.pathname}/`
   return url.origin === home.origin && `${url.pathname}/`.startsWith(folder)
 }
@@ -22,6 +22,6 @@ export const unsafe = (url: URL): ForeignResource | undefined =>
 
 /** Why the token for `resource` is not sent to `url`. A credential without a resource is for whatever it is used for. */
 export const foreign = (url: URL, resource: string | undefined): ForeignResource | undefined =>
-  resource === undefined || within(url, resource)
+  resource === undefined || isWithin(url, new URL(resource))
     ? undefined
     : new ForeignResource(`the token is for ${resource}; it is not sent to ${url.origin}${url.pathname}`)

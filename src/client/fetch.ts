@@ -13,8 +13,9 @@
 import { type Authorization, authorizationFor, type Refusal } from "./authorization.ts"
 import { foreign, unsafe } from "./destination.ts"
 import { type FetchEvent, insufficientScope, placeOf } from "./FetchEvent.ts"
-import { follow } from "./redirect.ts"
+import { follow, requestOf } from "./redirect.ts"
 import type { Granted, TokenSource } from "./TokenSource.ts"
+import { unlessAborted } from "./unlessAborted.ts"
 
 type Fetch = typeof globalThis.fetch
 
@@ -24,23 +25,13 @@ interface Attempt {
   readonly refusal: Refusal | undefined
 }
 
-/** Whether the body of a request can be sent twice. */
-export const replayable = (input: Parameters<Fetch>[0], init: RequestInit | undefined): boolean =>
-  init?.body instanceof ReadableStream || (init?.body == null && input instanceof Request && input.body !== null)
-    ? false
-    : !(typeof init?.body === "object" && init.body !== null && Symbol.asyncIterator in init.body)
-
-/** Rejects with the reason when the caller aborts. What it waited for goes on: a refresh belongs to no caller. */
-const unlessAborted = async <A>(promise: Promise<A>, signal: AbortSignal | null | undefined): Promise<A> => {
-  if (signal == null) return promise
-  signal.throwIfAborted()
-  let stop = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    const onAbort = () => reject(signal.reason as Error)
-    signal.addEventListener("abort", onAbort)
-    stop = () => signal.removeEventListener("abort", onAbort)
-  })
-  return Promise.race([promise, aborted]).finally(stop)
+/** Whether the body of a request can be sent twice. That of a `Request` is a stream, whatever it was made of. */
+export const replayable = (input: Parameters<Fetch>[0], init: RequestInit | undefined): boolean => {
+  const body = init?.body ?? requestOf(input)?.body
+  return !(
+    body instanceof ReadableStream ||
+    (typeof body === "object" && body !== null && Symbol.asyncIterator in body)
+  )
 }
 
 const read = async (response: Response, authorization: Authorization | undefined): Promise<Attempt> => {
@@ -55,12 +46,12 @@ export const withToken = (
   onEvent: (event: FetchEvent) => void = () => {},
 ): Fetch => {
   return async (input, init) => {
-    const given = input instanceof Request ? input : undefined
+    const given = requestOf(input)
     const url = new URL(given?.url ?? String(input))
     const signal = init?.signal ?? given?.signal
     const wrong = unsafe(url)
     if (wrong !== undefined) throw wrong
-    const granted = await unlessAborted(source.token(), signal)
+    const granted = await unlessAborted(source.token, signal)
     const elsewhere = foreign(url, granted.resource)
     if (elsewhere !== undefined) throw elsewhere
     const isReplayable = replayable(input, init)
@@ -82,7 +73,7 @@ export const withToken = (
       const refused = refusal === "token" ? source.refused(granted.token).catch(() => undefined) : undefined
       if (!isReplayable) onEvent({ type: "NotReplayed", url: placeOf(url) })
       if (!isReplayable || refused === undefined) return response
-      const another = await unlessAborted(refused, signal)
+      const another = await unlessAborted(() => refused, signal)
       // No other token to be had: the resource server's own 401 says more than any error of ours.
       if (another === undefined || another.token === granted.token) return response
       await response.body?.cancel()

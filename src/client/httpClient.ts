@@ -19,6 +19,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Stream from "effect/Stream"
 import type { TokenError } from "../keeper/errors.ts"
 import type { Handle } from "../keeper/Keeper.ts"
 import { type Authorization, authorizationFor, type Refusal } from "./authorization.ts"
@@ -92,11 +93,21 @@ const attempt = <E, R>(
     return { response, refusal }
   })
 
+/** Lets go of an answer that nobody will read: its connection would stay taken until the response is collected. */
+const discard = ({ stream }: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
+  Effect.ignore(Stream.runHead(stream))
+
+export interface Options {
+  readonly onEvent?: ((event: FetchEvent) => void) | undefined
+  /** Who asks, for the history. Default "HttpClient". */
+  readonly caller?: string | undefined
+}
+
 const send = <E, R>(
   client: HttpClient.HttpClient.With<E, R>,
   handle: Handle,
   request: HttpClientRequest.HttpClientRequest,
-  onEvent: (event: FetchEvent) => void,
+  { caller = "HttpClient", onEvent = () => {} }: Options,
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, E | TokenError | ForeignResource, R> =>
   Effect.gen(function* () {
     const url = URL.parse(request.url)
@@ -104,21 +115,25 @@ const send = <E, R>(
     if (url === null) return yield* client.postprocess(Effect.succeed(request))
     const wrong = unsafe(url)
     if (wrong !== undefined) return yield* Effect.fail(wrong)
-    const granted = grantedOf(yield* handle.access())
+    const granted = grantedOf(yield* handle.access({ caller }))
     const elsewhere = foreign(url, granted.resource)
     if (elsewhere !== undefined) return yield* Effect.fail(elsewhere)
     const canRepeat = isReplayable(request)
     const sendWith = Effect.fnUntraced(function* (granted: Granted) {
       const first = yield* attempt(client, request, url, granted)
-      return first.refusal === "nonce" && canRepeat ? yield* attempt(client, request, url, granted) : first
+      if (first.refusal !== "nonce" || !canRepeat) return first
+      yield* discard(first.response)
+      return yield* attempt(client, request, url, granted)
     })
     const { refusal, response } = yield* sendWith(granted)
     if (refusal !== undefined && !canRepeat) {
       onEvent({ type: "NotReplayed", url: placeOf(url) })
-      if (refusal === "token") yield* Effect.forkDetach(Effect.ignore(handle.refused(granted.token)))
+      if (refusal === "token") yield* Effect.forkDetach(Effect.ignore(handle.refused(granted.token, { caller })))
     }
-    const another = refusal === "token" && canRepeat ? yield* Effect.option(handle.refused(granted.token)) : undefined
+    const another =
+      refusal === "token" && canRepeat ? yield* Effect.option(handle.refused(granted.token, { caller })) : undefined
     // No other token to be had: the resource server's own 401 says more than any error of ours.
+    if (another?._tag === "Some") yield* discard(response)
     const answer = another?._tag === "Some" ? (yield* sendWith(grantedOf(another.value))).response : response
     const event = insufficientScope(answer.status, answer.headers["www-authenticate"] ?? null, url)
     if (event !== undefined) onEvent(event)
@@ -127,9 +142,9 @@ const send = <E, R>(
 
 /** Adds the token of `handle` to every request of a client, with one retry after a 401. */
 export const withToken =
-  (handle: Handle, options: { readonly onEvent?: ((event: FetchEvent) => void) | undefined } = {}) =>
+  (handle: Handle, options: Options = {}) =>
   <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E | TokenError | ForeignResource, R> =>
     HttpClient.makeWith<E, R, E | TokenError | ForeignResource, R>(
-      Effect.flatMap((request) => send(client, handle, request, options.onEvent ?? (() => {}))),
+      Effect.flatMap((request) => send(client, handle, request, options)),
       client.preprocess,
     )

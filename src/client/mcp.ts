@@ -70,6 +70,9 @@ export interface McpAuth {
   readonly withLogin: (options: Provider.LoginOptions) => WithLogin
 }
 
+/** Who asks, for the history. */
+const caller = "MCP client"
+
 /** To an MCP client a name that holds nothing is a sign-in that is due, and it says how. */
 const orSignIn = (credential: PromiseCredential, server: URL): PromiseCredential => {
   const due = <Arguments extends ReadonlyArray<unknown>, A>(ask: (...args: Arguments) => Promise<A>) => {
@@ -82,8 +85,12 @@ const orSignIn = (credential: PromiseCredential, server: URL): PromiseCredential
       }
     }
   }
-  const { refused, token, wrapFetch } = credential
-  return { ...credential, token: due(token), refused: due(refused), wrapFetch: (fetch) => due(wrapFetch(fetch)) }
+  const { token, wrapFetch } = credential
+  return {
+    ...credential,
+    token: due((options) => token({ caller, ...options })),
+    wrapFetch: (fetch) => due(wrapFetch(fetch, { caller })),
+  }
 }
 
 /** One MCP server with the credential that is for it. Reads nothing until it is used. */

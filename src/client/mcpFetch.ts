@@ -10,6 +10,7 @@
  * - A 401 reaches the SDK only when signing in is what helps. For a passing failure the call rejects with its reason.
  */
 import type { PromiseCredential } from "../promise.ts"
+import { isWithin } from "./destination.ts"
 import { answerRefresh, formOf, isOwnRefresh, needsPerson } from "./mcpRefresh.ts"
 import type { Fetch, Tokens } from "./mcpShapes.ts"
 
@@ -34,14 +35,9 @@ export interface Parts {
     | undefined
 }
 
-const isBelow = (url: URL, server: URL): boolean => {
-  const folder = server.pathname.endsWith("/") ? server.pathname : `${server.pathname}/`
-  return url.origin === server.origin && `${url.pathname}/`.startsWith(folder)
-}
-
 /** Whether the request is for the MCP server itself. */
 const isForServer = (url: URL, form: URLSearchParams, { login, server }: Parts): boolean =>
-  isBelow(url, server) &&
+  isWithin(url, server) &&
   !url.pathname.startsWith("/.well-known/") &&
   !form.has("grant_type") &&
   login?.isEndpoint(url) !== true

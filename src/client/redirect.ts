@@ -48,6 +48,10 @@ export interface Followed {
   readonly authorization: Authorization | undefined
 }
 
+/** What is asked for as a whole, by the platform's `Request` or by that of another `fetch`, such as undici's own. */
+export const requestOf = (input: Parameters<Fetch>[0]): Request | undefined =>
+  typeof input === "object" && "url" in input ? input : undefined
+
 /**
  * Sends a request, and follows where it is sent unless `init.redirect` says otherwise.
  * Where a body would have to be sent again and cannot be, the redirect is the answer.
@@ -58,7 +62,7 @@ export const follow = async (
   init: RequestInit | undefined,
   { authorize, isReplayable, resource }: Rules,
 ): Promise<Followed> => {
-  const given = input instanceof Request ? input : undefined
+  const given = requestOf(input)
   let url = new URL(given?.url ?? String(input))
   let current: RequestInit = {
     ...init,

@@ -14,6 +14,7 @@ import { type Authorization, authorizationFor, type Refusal } from "./authorizat
 import { foreign, unsafe } from "./destination.ts"
 import { type FetchEvent, insufficientScope, placeOf } from "./FetchEvent.ts"
 import type { Granted, TokenSource } from "./TokenSource.ts"
+import { unlessAborted } from "./unlessAborted.ts"
 
 type Handler = Dispatcher.DispatchHandler
 
@@ -25,6 +26,10 @@ const urlOf = ({ origin, path, query }: Dispatcher.DispatchOptions): URL => {
   for (const [name, value] of Object.entries(query ?? {})) url.searchParams.append(name, String(value))
   return url
 }
+
+/** undici tells a handler of an abort when the request is sent, and so not while a token is waited for. */
+const signalOf = ({ signal }: Dispatcher.DispatchOptions & { readonly signal?: unknown }): AbortSignal | undefined =>
+  signal instanceof AbortSignal ? signal : undefined
 
 /** Headers in each of undici's forms, without a token of somebody else, and with this one. */
 const headersWith = (
@@ -84,6 +89,7 @@ export const interceptor =
     const url = urlOf(options)
     const fail = (error: unknown) => handler.onResponseError?.(undefined as never, error as Error)
     const isReplayable = replayable(options.body)
+    const signal = signalOf(options)
     /** `cures`: what a 401 may be about so that there is another attempt. */
     const attempt = async (granted: Granted, cures: ReadonlyArray<Refusal>): Promise<void> => {
       const authorization = await authorizationFor(granted, url, options.method)
@@ -94,7 +100,8 @@ export const interceptor =
             granted,
             cures.filter((cure) => cure !== "nonce"),
           )
-        const another = await source.refused(granted.token).catch(() => undefined)
+        const refused = () => source.refused(granted.token).catch(() => undefined)
+        const another = await unlessAborted(refused, signal)
         // Without another token the same one shows the caller the server's own 401.
         return attempt(another ?? granted, another === undefined ? [] : ["nonce"])
       }
@@ -114,7 +121,7 @@ export const interceptor =
     const begin = async () => {
       const wrong = unsafe(url)
       if (wrong !== undefined) throw wrong
-      const granted = await source.token()
+      const granted = await unlessAborted(source.token, signal)
       const elsewhere = foreign(url, granted.resource)
       if (elsewhere !== undefined) throw elsewhere
       await attempt(granted, ["nonce", "token"])

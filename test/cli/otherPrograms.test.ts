@@ -104,6 +104,14 @@ describe("tokenkeep git-credential", () => {
           .map((line) => line.split("=")),
       )
       assert.strictEqual(answered.username, "oauth2")
+      // git-credential(1): in seconds. Git before 2.40 does not repeat it.
+      const helped = await run(
+        place,
+        "tokenkeep",
+        ["git-credential", "work", "--host", "git.example.com", "get"],
+        "protocol=https\nhost=git.example.com\n\n",
+      )
+      assert.include(helped.stdout, `\npassword_expiry_utc=${Date.parse("2100-01-01T00:00:00Z") / 1000}\n`)
       assert.isTrue(answered.password === secret)
       for (const url of ["https://else.example.com/a", "http://git.example.com/a"]) {
         assert.isFalse((await asked(url)).stdout.includes(secret))
@@ -169,8 +177,10 @@ describe("tokenkeep docker-credential", () => {
         run(place, "tokenkeep", ["docker-credential", "work", "--host", "registry.example", operation], input)
       const { ServerURL, Secret, Username } = JSON.parse((await helper("get", "registry.example\n")).stdout)
       assert.deepStrictEqual([ServerURL, Username, Secret === secret], ["registry.example", "oauth2accesstoken", true])
-      const other = await helper("get", "https://else.example\n")
-      assert.deepStrictEqual([other.code, other.stdout], [1, "credentials not found in native keychain\n"])
+      for (const url of ["https://else.example", "http://registry.example"]) {
+        const other = await helper("get", `${url}\n`)
+        assert.deepStrictEqual([other.code, other.stdout], [1, "credentials not found in native keychain\n"], url)
+      }
       assert.strictEqual((await helper("store", "{}")).code, 0)
       assert.deepStrictEqual(JSON.parse((await helper("list", "")).stdout), {
         "https://registry.example": "oauth2accesstoken",
@@ -240,6 +250,23 @@ describe("tokenkeep proxy", () => {
         await said({ upstreams: [{ name: "a", upstream: "https://a.example" }], prot: 1 }),
         "prot: there is no such",
       )
+      const same = { upstream: "https://a.example", path: "/a" }
+      const twice = await said({
+        upstreams: [
+          { name: "a", ...same },
+          { name: "b", ...same },
+        ],
+      })
+      assert.include(twice, "upstreams.1.path: expected a path such as /github, that no other upstream has")
+      await using keeper = await openKeeper({ home: String(place.env["TOKENKEEP_HOME"]), background: false })
+      await keeper.import("bound", {
+        token_endpoint: "http://127.0.0.1:1/token",
+        resource: "https://mcp.example/mcp",
+        client: { client_id: "abc" },
+        tokens: { access_token: secret, expires_at: "2100-01-01T00:00:00Z" },
+      })
+      const elsewhere = await run(place, "tokenkeep", ["proxy", "bound", "--upstream", "https://a.example"])
+      assert.deepStrictEqual([elsewhere.code, elsewhere.stderr.includes("--allow-other-resource")], [2, true])
       const unknown = await run(place, "tokenkeep", ["proxy", "nobody", "--upstream", "https://a.example"])
       assert.deepStrictEqual([unknown.code, unknown.stderr.includes("no such credential")], [2, true])
       const nothing = await run(place, "tokenkeep", ["proxy"])

@@ -116,5 +116,5 @@ export const signedIn = Effect.fnUntraced(function* (handler: Handler) {
   const source = TokenSource.make(handle, Effect.runPromise)
   /** Refreshes so far. */
   const refreshes = () => grants - 1
-  return { ...up, credential, keeper, handle, source, refreshes }
+  return { ...up, name: credential.name, credential, keeper, handle, source, refreshes }
 })

@@ -1,23 +1,10 @@
 /** A token bound to a key (RFC 9449) from every client, to a server that checks each proof. */
 import { assert, describe, it } from "@effect/vitest"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import * as undici from "undici"
 import { WebSocket, WebSocketServer } from "ws"
-import { withToken } from "../../src/client/fetch.ts"
-import type { FetchEvent } from "../../src/client/FetchEvent.ts"
-import * as HttpClientToken from "../../src/client/httpClient.ts"
 import { limitBytes } from "../../src/client/proxy/Replay.ts"
-import * as Route from "../../src/client/proxy/Route.ts"
-import * as Proxy from "../../src/client/proxy/server.ts"
 import { mcpAuth } from "../../src/client/mcp.ts"
-import { interceptor } from "../../src/client/undici.ts"
 import * as HttpTokenEndpoint from "../../src/exchange/http.ts"
 import { Keeper } from "../../src/keeper/Keeper.ts"
 import * as Live from "../../src/keeper/live.ts"
@@ -28,21 +15,8 @@ import { temporaryFolder } from "../run.ts"
 import { signedIn } from "./boundServer.ts"
 import { clientWith, type Line } from "./mcp/clients.ts"
 import { handle } from "./mcp/server.ts"
-import { ask, type Handler } from "./world.ts"
-
-type Stage = Effect.Success<ReturnType<typeof signedIn>>
-
-interface Answered {
-  readonly status: number
-  readonly text: string
-}
-
-interface Client {
-  readonly post: (path: string, body: string) => Effect.Effect<Answered>
-  /** The same with a body that can be read only once. */
-  readonly stream: (path: string, body: string) => Effect.Effect<Answered>
-  readonly events: ReadonlyArray<FetchEvent>
-}
+import { byFetch, byFetchInEffect, byProxy, clients } from "./clients.ts"
+import type { Handler } from "./world.ts"
 
 const handler: Handler = (request, response) => {
   if (request.url === "/api/inside") return response.writeHead(307, { location: "/api/there" }).end()
@@ -51,85 +25,6 @@ const handler: Handler = (request, response) => {
   request.on("data", (chunk) => (text += String(chunk)))
   request.on("end", () => response.end(`got ${text.length > 100 ? text.length : text}`))
 }
-
-async function* chunks(body: string): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(body)
-}
-
-const byFetch = ({ resource, source }: Stage): Effect.Effect<Client> =>
-  Effect.sync(() => {
-    const events: Array<FetchEvent> = []
-    const fetch = withToken(source, globalThis.fetch, (event) => events.push(event))
-    const send = (path: string, body: NonNullable<RequestInit["body"]>) =>
-      Effect.promise(async () => {
-        const init = { method: "POST", body, duplex: "half" } as RequestInit
-        const response = await fetch(`${resource}${path}`, init)
-        return { status: response.status, text: await response.text() }
-      })
-    return { post: send, stream: (path, body) => send(path, new Blob([body]).stream()), events }
-  })
-
-const byUndici = ({ resource, source }: Stage): Effect.Effect<Client, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const events: Array<FetchEvent> = []
-    const dispatcher = yield* Effect.acquireRelease(
-      Effect.sync(() => new undici.Agent().compose(interceptor(source, (event) => events.push(event)))),
-      (dispatcher) => Effect.promise(() => dispatcher.close()),
-    )
-    const send = (path: string, body: string | AsyncIterable<Uint8Array>) =>
-      Effect.promise(async () => {
-        const headers = { DPoP: "of somebody else" }
-        const options = { method: "POST", body, headers, dispatcher } as never
-        const response = await undici.request(`${resource}${path}`, options)
-        return { status: response.statusCode, text: await response.body.text() }
-      })
-    return { post: send, stream: (path, body) => send(path, chunks(body)), events }
-  })
-
-const byEffect =
-  (layer: Layer.Layer<HttpClient.HttpClient>) =>
-  ({ handle, resource }: Stage): Effect.Effect<Client, never, Scope.Scope> =>
-    Effect.gen(function* () {
-      const events: Array<FetchEvent> = []
-      const plain = yield* Effect.provide(HttpClient.HttpClient, layer)
-      const client = HttpClientToken.withToken(handle, { onEvent: (event) => events.push(event) })(plain)
-      const send = (
-        path: string,
-        add: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest,
-      ) =>
-        Effect.gen(function* () {
-          const response = yield* client.execute(add(HttpClientRequest.post(`${resource}${path}`)))
-          return { status: response.status, text: yield* response.text }
-        }).pipe(Effect.orDie)
-      return {
-        post: (path, body) => send(path, HttpClientRequest.bodyText(body)),
-        stream: (path, body) => send(path, HttpClientRequest.bodyStream(Stream.make(Buffer.from(body)))),
-        events,
-      }
-    })
-
-const byProxy = ({ keeper, resource }: Stage) =>
-  Effect.gen(function* () {
-    const routes = [Route.make("bound", new URL(resource))]
-    const { url } = yield* Effect.orDie(Effect.provideService(Proxy.listen({ routes }), Keeper, keeper))
-    const send = (path: string, body: string) =>
-      Effect.map(
-        ask(`${url}/api${path}`, { method: "POST", body, headers: { dpop: "of somebody else" } }),
-        (answered) => ({
-          status: answered.status,
-          text: answered.body,
-        }),
-      )
-    return { post: send, stream: send, events: [], url }
-  })
-
-const clients: ReadonlyArray<readonly [string, (stage: Stage) => Effect.Effect<Client, never, Scope.Scope>]> = [
-  ["fetch", byFetch],
-  ["undici", byUndici],
-  ["Effect's HttpClient on fetch", byEffect(FetchHttpClient.layer)],
-  ["Effect's HttpClient on node:http", byEffect(NodeHttpClient.layerNodeHttp)],
-  ["the proxy", byProxy],
-]
 
 const got = (text: string) => ({ status: 200, text: `got ${text}` })
 
@@ -198,7 +93,7 @@ describe.each(clients)("a token bound to a key: %s", (name, make) => {
 describe("a token bound to a key, elsewhere", () => {
   it.live.each([
     { name: "fetch", make: byFetch },
-    { name: "Effect's HttpClient on fetch", make: byEffect(FetchHttpClient.layer) },
+    { name: "Effect's HttpClient on fetch", make: byFetchInEffect },
   ])("behind a redirect it goes with a proof for the new place, or not at all: $name", ({ make }) =>
     Effect.gen(function* () {
       const stage = yield* signedIn(handler)
@@ -211,6 +106,20 @@ describe("a token bound to a key, elsewhere", () => {
       assert.deepStrictEqual(seen, ["ok", "ok", "nonce", "ok", "ok"])
       assert.deepStrictEqual(yield* client.post("/outside", "c"), { status: 401, text: "outside" })
       assert.deepStrictEqual([strays, refreshes()], [[], 0])
+    }).pipe(Effect.scoped),
+  )
+
+  it.live("the nonce that comes with a redirect is in the next proof", () =>
+    Effect.gen(function* () {
+      const stage: Effect.Success<ReturnType<typeof signedIn>> = yield* signedIn((request, response) => {
+        if (request.url === "/api/there") return response.end("here")
+        Object.assign(stage.nonce, { wanted: "n-1", told: "n-1" })
+        return response.writeHead(307, { location: "/api/there" }).end()
+      })
+      stage.nonce.next = "n-1"
+      const { post } = yield* byFetch(stage)
+      assert.deepStrictEqual(yield* post("/x", "a"), { status: 200, text: "here" })
+      assert.deepStrictEqual(stage.seen, ["ok", "ok"])
     }).pipe(Effect.scoped),
   )
 

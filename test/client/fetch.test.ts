@@ -1,16 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as Metric from "effect/Metric"
-import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
 import * as undici from "undici"
 import { withToken } from "../../src/client/fetch.ts"
 import type { FetchEvent } from "../../src/client/FetchEvent.ts"
-import * as HttpClientToken from "../../src/client/httpClient.ts"
 import * as TokenSource from "../../src/client/TokenSource.ts"
 import { interceptor } from "../../src/client/undici.ts"
 import { fingerprint } from "../../src/lifecycle/fingerprint.ts"
@@ -58,6 +51,19 @@ describe("fetch with a token", () => {
   )
 
   live(
+    "a token that is for no resource in particular stays with the origin it was sent to",
+    Effect.gen(function* () {
+      const { as, fetch, first, none, up } = yield* making((_, response) =>
+        response.writeHead(307, { location: other.url }).end(),
+      )
+      const other = yield* upstream(as, body)
+      assert.strictEqual((yield* Effect.promise(() => fetch(up.url))).status, 401)
+      assert.deepStrictEqual([up.seen, other.seen], [[first], [none]])
+      assert.lengthOf(as.server.presentations(), 0)
+    }),
+  )
+
+  live(
     "a body is sent again after a 401 and after a redirect that keeps the method",
     Effect.gen(function* () {
       const { as, fetch, first, up } = yield* making((request, response) => {
@@ -83,6 +89,21 @@ describe("fetch with a token", () => {
       assert.strictEqual((yield* Effect.promise(() => fetch(`${up.url}/`, init()))).status, 401)
       assert.deepStrictEqual(events, [{ type: "NotReplayed", url: `${up.url}/` }])
       assert.strictEqual(yield* text(fetch(`${up.url}/`, init())), "got z")
+    }),
+  )
+
+  live(
+    "a `Request`, the platform's or that of the fetch below",
+    Effect.gen(function* () {
+      const { as, source, up } = yield* making(body)
+      const npm = withToken(source, undici.fetch as unknown as typeof globalThis.fetch)
+      const get = new undici.Request(up.url, { headers: { "x-own": "1" } }) as unknown as Request
+      const post = new undici.Request(up.url, { method: "POST", body: "x" }) as unknown as Request
+      assert.strictEqual(yield* text(npm(get)), "got ")
+      assert.strictEqual(yield* text(npm(post)), "got x")
+      const own = withToken(source, globalThis.fetch)
+      assert.strictEqual(yield* text(own(new Request(up.url, { method: "POST", body: "y" }))), "got y")
+      assert.lengthOf(as.server.presentations(), 0)
     }),
   )
 
@@ -119,86 +140,35 @@ describe("fetch with a token", () => {
   )
 })
 
-describe("the same elsewhere", () => {
-  live(
-    "as an interceptor of undici",
-    Effect.gen(function* () {
-      const { as, events, first, source, up } = yield* making(body, "/mcp")
-      const dispatcher = new undici.Agent().compose(interceptor(source, (event) => events.push(event)))
-      const post = (path: string, body: string | AsyncIterable<Uint8Array>) =>
-        Effect.promise(async () => {
-          const headers = { authorization: "Bearer other", "x-own": "1" }
-          const options = { method: "POST", body, headers, dispatcher } as never
-          const response = await undici.request(`${up.url}${path}`, options)
-          return [response.statusCode, await response.body.text()]
-        })
-      up.refuses.add(first)
-      const both = yield* Effect.all([post("/mcp", "x"), post("/mcp", "y")], { concurrency: "unbounded" })
-      assert.deepStrictEqual(both, [
-        [200, "got x"],
-        [200, "got y"],
-      ])
-      assert.lengthOf(as.server.presentations(), 1)
-      const outside = yield* Effect.exit(post("/other", "x"))
-      assert.include(String(outside), "ForeignResource")
-      yield* Effect.promise(() => dispatcher.close())
-    }),
-  )
+describe("an abort", () => {
+  const never = () => new Promise<never>(() => {})
+  const asking = (asked: Array<string>): TokenSource.TokenSource => ({
+    token: () => {
+      asked.push("token")
+      return never()
+    },
+    refused: never,
+  })
+  const byFetch = (source: TokenSource.TokenSource, signal: AbortSignal) =>
+    withToken(source, never)("http://127.0.0.1:1", { signal })
+  const byUndici = (source: TokenSource.TokenSource, signal: AbortSignal) =>
+    undici.request("http://127.0.0.1:1", {
+      signal,
+      dispatcher: new undici.Agent().compose(interceptor(source)),
+    })
 
-  live(
-    "as a transform of Effect's HttpClient",
-    Effect.gen(function* () {
-      const { as, events, first, handle, up } = yield* making(body)
-      const plain = yield* Effect.provide(HttpClient.HttpClient, FetchHttpClient.layer)
-      const client = HttpClientToken.withToken(handle, { onEvent: (event) => events.push(event) })(plain)
-      up.refuses.add(first)
-      const request = HttpClientRequest.bodyText(HttpClientRequest.post(up.url), "x")
-      const response = yield* client.execute(request)
-      assert.strictEqual(yield* response.text, "got x")
-      assert.lengthOf(as.server.presentations(), 1)
-      const foreign = yield* Effect.flip(client.get("http://example.com/"))
-      assert.strictEqual(foreign.name, "ForeignResource")
-    }),
-  )
-})
-
-describe("what a Keeper tells of itself", () => {
-  live(
-    "spans that lead from the caller to what came of it, and counters",
-    Effect.gen(function* () {
-      const { handle, first, up } = yield* making(body)
-      assert.strictEqual(first.length, 12)
-      const { token } = yield* handle.access()
-      const spans: Array<Tracer.NativeSpan> = []
-      const tracer = Tracer.make({
-        span: (options) => {
-          const span = new Tracer.NativeSpan(options)
-          spans.push(span)
-          return span
-        },
-      })
-      yield* handle
-        .refused(Redacted.value(token), { caller: "the nightly job" })
-        .pipe(Effect.withSpan("the nightly job"), Effect.withTracer(tracer))
-      assert.lengthOf(up.seen, 0)
-      const named = new Map(spans.map((span) => [span.name, span]))
-      const refused = named.get("tokenkeep.Refused")!
-      const granted = named.get("tokenkeep.Granted")!
-      assert.strictEqual(refused.attributes.get("tokenkeep.caller"), "the nightly job")
-      assert.strictEqual(granted.attributes.get("tokenkeep.generation"), 2)
-      const above: Array<string> = []
-      for (let span: Tracer.AnySpan | undefined = granted; span?._tag === "Span";) {
-        above.push(span.name)
-        span = span.parent._tag === "Some" ? span.parent.value : undefined
-      }
-      assert.deepStrictEqual(above, ["tokenkeep.Granted", "tokenkeep.Claimed", "tokenkeep.Refused", "the nightly job"])
-      const counts = (yield* Metric.snapshot).filter(({ id }) => id.startsWith("tokenkeep_"))
-      const names = new Set(counts.map(({ id }) => id))
-      for (const name of ["presentations", "refusals", "waits"]) assert.isTrue(names.has(`tokenkeep_${name}_total`))
-      const everything = JSON.stringify([spans.map(({ attributes }) => [...attributes]), counts], (_, value) =>
-        typeof value === "bigint" ? String(value) : (value as unknown),
-      )
-      assert.isFalse(everything.includes(Redacted.value(token)))
-    }),
-  )
+  it.each([
+    { name: "fetch", send: byFetch },
+    { name: "undici", send: byUndici },
+  ])("is not kept waiting for a token, and one that came first asks for none: $name", async ({ send }) => {
+    const asked: Array<string> = []
+    const aborting = new AbortController()
+    const nameOf = (sent: Promise<unknown>) => sent.then(String, (error: Error) => error.name)
+    const first = nameOf(send(asking(asked), aborting.signal))
+    while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    aborting.abort()
+    assert.strictEqual(await first, "AbortError")
+    assert.strictEqual(await nameOf(send(asking(asked), aborting.signal)), "AbortError")
+    assert.deepStrictEqual(asked, ["token"])
+  })
 })

@@ -1,6 +1,7 @@
 /** Where the token goes, and where not, when a client of Effect follows redirects: itself, or by `HttpClient.followRedirects`. */
 import { assert, describe, it } from "@effect/vitest"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
@@ -95,3 +96,22 @@ describe("the token and a redirect, in Effect's HttpClient", () => {
     }).pipe(Effect.scoped),
   )
 })
+
+it.live.each([
+  { name: "node:http", layer: NodeHttpClient.layerNodeHttpOptions({ maxSockets: 1 }) },
+  { name: "undici", layer: NodeHttpClient.layerUndiciOptions({ connections: 1 }) },
+])("a 401 that is cured is let go of, though its body never ends: $name", ({ layer }) =>
+  Effect.gen(function* () {
+    const as = yield* server()
+    const kept = yield* keeper
+    let requests = 0
+    const up = yield* upstream(as, (_, response) => {
+      if (++requests === 1) response.writeHead(401).write("not you, and")
+      else response.end("you")
+    })
+    yield* bringIn(kept, as, "mine")
+    const plain = Context.get(yield* Layer.build(layer), HttpClient.HttpClient)
+    const client = HttpClientToken.withToken(kept.credential("mine"))(plain)
+    assert.strictEqual(yield* (yield* client.get(up.url)).text, "you")
+  }).pipe(Effect.scoped),
+)

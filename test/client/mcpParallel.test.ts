@@ -55,7 +55,7 @@ describe("parallel calls of MCP clients", () => {
       const { run } = yield* stage(temporaryFolder("mcp"))
       for (const [line, face] of clients) {
         for (const [trouble, fault] of Object.entries(passing)) {
-          const cell = { line, face, processes: 1, calls: 5, spread: 60, fault }
+          const cell = { line, face, processes: face === "fetch" ? 4 : 1, calls: 5, spread: 60, fault }
           const { refreshes, ...outcome } = yield* Effect.promise(() => run(cell))
           const errors = ["TemporarilyUnavailable"]
           assert.deepStrictEqual(

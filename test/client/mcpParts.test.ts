@@ -136,6 +136,18 @@ describe("logins that interleave", () => {
     }
   })
 
+  it("share one window that does not open", async () => {
+    const logins = Login.make()
+    for (const verifier of ["first", "second"]) logins.noteVerifier(verifier)
+    let shown = 0
+    const show = () => {
+      shown++
+      return Promise.reject(new Error("no browser"))
+    }
+    const both = await Promise.allSettled([logins.open(urlFor("first"), show), logins.open(urlFor("second"), show)])
+    assert.deepStrictEqual([shown, both.map(({ status }) => status)], [1, ["rejected", "rejected"]])
+  })
+
   it("open no page that is none, and none without a challenge", async () => {
     const { auth } = stage(`${origin}/mcp`)
     const { authProvider } = auth.withLogin({ redirectUrl, open: () => assert.fail("opened") })

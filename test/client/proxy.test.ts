@@ -8,6 +8,9 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import * as Http from "node:http"
+import * as Net from "node:net"
+import * as V8 from "node:v8"
+import * as Vm from "node:vm"
 import { WebSocket, WebSocketServer } from "ws"
 import { limitBytes } from "../../src/client/proxy/Replay.ts"
 import * as Route from "../../src/client/proxy/Route.ts"
@@ -63,6 +66,17 @@ const making = Effect.fnUntraced(function* (handler: Handler, { leftMillis, opti
     context,
   )
   return { as, kept, grant, up, proxy, context, first: fingerprint(grant.accessToken) }
+})
+
+/** What buffers take up once all rubbish is gone. */
+const heldBytes = Effect.promise(async () => {
+  V8.setFlagsFromString("--expose-gc")
+  const collect = Vm.runInNewContext("gc") as () => void
+  for (let i = 0; i < 3; i++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    collect()
+  }
+  return process.memoryUsage().arrayBuffers
 })
 
 const errorOf = ({ body }: Answered): string => (JSON.parse(body) as { readonly error: string }).error
@@ -139,6 +153,28 @@ describe("what passes the proxy", () => {
   )
 
   live(
+    "a stream whose request had a body, which is not kept while the stream is open",
+    Effect.gen(function* () {
+      const { proxy } = yield* making((request, response) => {
+        request.resume().on("end", () => response.writeHead(200, { "content-type": "text/event-stream" }).write(": \n"))
+      })
+      const body = Buffer.alloc(limitBytes)
+      const agent = new Http.Agent()
+      const open = Effect.callback<void>((resume) => {
+        const request = Http.request(proxy.url, { agent, method: "POST" }, (response) =>
+          response.once("data", () => resume(Effect.void)),
+        )
+        request.end(body)
+      })
+      yield* open
+      const before = yield* heldBytes
+      for (let i = 0; i < 20; i++) yield* open
+      assert.isBelow((yield* heldBytes) - before, 10 * limitBytes)
+      agent.destroy()
+    }),
+  )
+
+  live(
     "a WebSocket, after a 401 of its own",
     Effect.gen(function* () {
       const { first, proxy, up } = yield* making(echo)
@@ -162,6 +198,89 @@ describe("what passes the proxy", () => {
       assert.notStrictEqual(up.seen[1], first)
     }),
   )
+
+  live(
+    "an upgrade, with what either side says before it has heard the other",
+    Effect.gen(function* () {
+      const { proxy, up } = yield* making(echo)
+      const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+      up.server.on("upgrade", (_, socket, head) => {
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\n${upgrade}\r\nhello, ${String(head)}`)
+        socket.pipe(socket)
+      })
+      const heard = yield* Effect.callback<string>((resume) => {
+        let text = ""
+        const socket = Net.connect(proxy.port, "127.0.0.1", () =>
+          socket.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${proxy.port}\r\n${upgrade}\r\nyou.`),
+        )
+        socket.on("data", (chunk) => {
+          text += String(chunk)
+          if (text.endsWith(".")) socket.end()
+        })
+        socket.on("end", () => resume(Effect.succeed(text)))
+      })
+      assert.isTrue(heard.startsWith("HTTP/1.1 101 ") && heard.endsWith("\r\n\r\nhello, you."), heard)
+    }),
+  )
+
+  live(
+    "only upgrades to a WebSocket, and none with a body",
+    Effect.gen(function* () {
+      const { proxy, up } = yield* making(echo)
+      const offer = { connection: "Upgrade, HTTP2-Settings", upgrade: "h2c", "http2-settings": "AAMAAABkAAQAAP__" }
+      const answered = yield* ask(proxy.url, { headers: offer })
+      const got = JSON.parse(answered.body).headers
+      assert.deepStrictEqual([answered.status, got.upgrade, got["http2-settings"]], [200, undefined, undefined])
+      const headers = { connection: "Upgrade", upgrade: "websocket" }
+      const refused = yield* ask(proxy.url, { method: "POST", headers, body: "x" })
+      assert.deepStrictEqual([refused.status, errorOf(refused)], [501, "upgrade_with_body"])
+      assert.lengthOf(up.seen, 1)
+    }),
+  )
+
+  live(
+    "a POST without a body, as one without a body",
+    Effect.gen(function* () {
+      const { proxy } = yield* making(echo)
+      // Node itself announces chunks for it.
+      const head = `POST / HTTP/1.1\r\nHost: 127.0.0.1:${proxy.port}\r\nConnection: close\r\n\r\n`
+      const answered = yield* Effect.callback<string>((resume) => {
+        let text = ""
+        const socket = Net.connect(proxy.port, "127.0.0.1", () => socket.write(head))
+        socket.on("data", (chunk) => (text += String(chunk)))
+        socket.on("end", () => resume(Effect.succeed(text)))
+      })
+      assert.include(answered, '"content-length":"0"')
+      assert.notInclude(answered, '"transfer-encoding"')
+    }),
+  )
+
+  live(
+    "a redirect of the upstream's, as one of the proxy's",
+    Effect.gen(function* () {
+      const { proxy, up } = yield* making(
+        (request, response) => response.writeHead(302, { location: `http://${request.headers.host}/mcp/b` }).end(),
+        { path: "/mcp" },
+      )
+      assert.strictEqual((yield* ask(`${proxy.url}/mcp/a`)).headers.location, "/mcp/b")
+      assert.lengthOf(up.seen, 1)
+    }),
+  )
+
+  it("a path goes to the route that has most of it, in whole segments", () => {
+    const upstream = new URL("https://api.example")
+    const routes = ["/a/b", "", "/a"].map((path) => Route.make(path, upstream, { path }))
+    const found = (path: string) => Route.find(routes, Route.pathOf(path)!)?.name
+    assert.deepStrictEqual(["/a/b/c", "/a/b", "/a/bc", "/a/", "/ab", "/"].map(found), [
+      "/a/b",
+      "/a/b",
+      "/a",
+      "/a",
+      "",
+      "",
+    ])
+    assert.isUndefined(Route.find(routes.slice(2), Route.pathOf("/b")!))
+  })
 
   it("a redirect into the upstream's own folder, back through the proxy", () => {
     const route = Route.make("mine", new URL("https://api.example/v1"), { path: "/github" })
@@ -355,6 +474,24 @@ describe("the proxy's own life", () => {
   )
 
   live(
+    "a connection that the upstream closes while it is idle: asked again where that may be, and nothing is sent twice",
+    Effect.gen(function* () {
+      let requests = 0
+      const { proxy, up } = yield* making((request, response) => {
+        if (++requests % 3 === 2) request.socket.destroy()
+        else response.end("here")
+      })
+      assert.strictEqual((yield* ask(proxy.url)).body, "here")
+      assert.strictEqual((yield* ask(proxy.url)).body, "here")
+      assert.lengthOf(up.seen, 3)
+      assert.strictEqual((yield* ask(proxy.url)).body, "here")
+      const posted = yield* ask(proxy.url, { method: "POST", body: "x" })
+      assert.deepStrictEqual([posted.status, errorOf(posted)], [502, "upstream_unreachable"])
+      assert.lengthOf(up.seen, 5)
+    }),
+  )
+
+  live(
     "a client that goes away takes its request along, and no other",
     Effect.gen(function* () {
       const gone = yield* Deferred.make<void>()
@@ -404,6 +541,34 @@ describe("the proxy's own life", () => {
 
       assert.strictEqual((yield* Fiber.join(asked)).body, "finished")
       yield* Fiber.join(closed)
+    }),
+  )
+
+  live(
+    "ending: what does not end is cut off when its time is up, streams and WebSockets too",
+    Effect.gen(function* () {
+      const { context, up } = yield* making((_, response) =>
+        response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders(),
+      )
+      const sockets = new WebSocketServer({ noServer: true })
+      up.server.on("upgrade", (request, socket, head) => sockets.handleUpgrade(request, socket, head, () => {}))
+      const scope = yield* Scope.make()
+      const { url } = yield* Proxy.listen({ routes: [Route.make("mine", new URL(up.url))], drainMillis: 20 }).pipe(
+        Effect.provide(context),
+        Scope.provide(scope),
+      )
+      const stream = yield* Effect.callback<Http.IncomingMessage>((resume) => {
+        Http.get(url, { agent: false }, (response) => resume(Effect.succeed(response.resume())))
+      })
+      const socket = new WebSocket(url.replace("http", "ws"))
+      const closed = (emitter: NodeJS.EventEmitter) =>
+        Effect.callback<void>((resume) => void emitter.on("close", () => resume(Effect.void)))
+      yield* Effect.callback<void>((resume) => void socket.on("open", () => resume(Effect.void)))
+      stream.on("error", () => {})
+      const both = yield* Effect.forkChild(Effect.all([closed(stream), closed(socket)], { concurrency: "unbounded" }))
+      yield* Effect.yieldNow
+      yield* Scope.close(scope, Exit.void)
+      yield* Fiber.join(both)
     }),
   )
 

@@ -5,13 +5,19 @@ export interface Replay {
   /** The whole body; `undefined` when it is too long or has not ended yet. */
   readonly now: () => Buffer | undefined
   /** The whole body once it has ended; `undefined` when it is too long or breaks off. */
-  readonly whole: Promise<Buffer | undefined>
+  readonly whole: () => Promise<Buffer | undefined>
+  /** It is not needed any more, and what is answered may be a stream that is open for days. */
+  readonly drop: () => void
 }
 
 /** As long as a body may be to be sent a second time. MCP messages are much smaller; uploads are not kept. */
 export const limitBytes = 1_048_576
 
-const keptAs = (body: Buffer | undefined): Replay => ({ now: () => body, whole: Promise.resolve(body) })
+const keptAs = (body: Buffer | undefined): Replay => ({
+  now: () => body,
+  whole: async () => body,
+  drop: () => {},
+})
 
 const lengthOf = ({ headers }: IncomingMessage): number => Number(headers["content-length"] ?? 0)
 
@@ -25,18 +31,24 @@ export const keep = (request: IncomingMessage): Replay => {
   let chunks: Array<Buffer> | undefined = []
   let size = 0
   let body: Buffer | undefined
-  const whole = new Promise<Buffer | undefined>((resolve) => {
+  const drop = () => {
+    chunks = undefined
+    body = undefined
+  }
+  const known = new Promise<void>((resolve) => {
     request.on("data", (chunk: Buffer) => {
       size += chunk.length
       if (size <= limitBytes) return void chunks?.push(chunk)
-      chunks = undefined
-      resolve(undefined)
+      drop()
+      resolve()
     })
     request.on("end", () => {
       body = chunks && Buffer.concat(chunks)
-      resolve(body)
+      chunks = undefined
+      resolve()
     })
-    request.on("close", () => resolve(body))
+    request.on("close", resolve)
   })
-  return { now: () => body, whole }
+  const now = () => body
+  return { now, whole: async () => known.then(now), drop }
 }

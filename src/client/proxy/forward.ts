@@ -136,7 +136,10 @@ export const forward = async (exchange: Exchange): Promise<void> => {
       const { "dpop-nonce": nonce, "www-authenticate": challenge } = answer.headers
       const kept = authorization.keep(typeof nonce === "string" ? nonce : null)
       const refusal = authorization.refusal(answer.statusCode ?? 0, challenge ?? null)
-      if (refusal === undefined || !cures.includes(refusal)) return pass(exchange, answer)
+      if (refusal === undefined || !cures.includes(refusal)) {
+        replay?.drop()
+        return pass(exchange, answer)
+      }
       answer.resume()
       const another = async (): Promise<Granted> => {
         await kept
@@ -179,7 +182,7 @@ export const forward = async (exchange: Exchange): Promise<void> => {
     // An upstream that answers early does not read on; what is left of the body is read for the next try only.
     request.unpipe(outgoing)
     request.resume()
-    const [granted, body] = await Promise.all([another, replay?.whole])
+    const [granted, body] = await Promise.all([another, replay?.whole()])
     if (!outgoing.writableFinished) outgoing.destroy()
     if (body === undefined) return say(Answers.sendAgain(refusal, Replay.limitBytes))
     await send(granted, cures, body)
