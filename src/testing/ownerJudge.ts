@@ -3,8 +3,8 @@
  * `worldJudge.ts`.
  *
  * Some losses are nobody's fault here, and are written down as excuses: an owner that takes no lock before it asks may ask in
- * the same moment as anybody else; and what a process takes along that is killed between a grant and the file, nobody can
- * bring back.
+ * the same moment as anybody else; what a process takes along that is killed between a grant and the file, nobody can bring
+ * back; and an owner that drops its login may drop the newest token with it.
  */
 import * as Redacted from "effect/Redacted"
 import * as Sim from "./Simulation.ts"
@@ -26,8 +26,9 @@ export const hasRead = ({ file, sim, store }: World, member: Member): void => {
 }
 
 /**
- * A refresh token of the shared login leaves a process. Answers whether this is a race of which no rule is broken: an owner
- * that takes no lock before it asks may ask in the same moment as anybody else.
+ * A refresh token of the shared login leaves a process. Answers whether this breaks no rule whatever was presented before: an
+ * owner that takes no lock before it asks may ask in the same moment as anybody else, and one that has signed out has no use
+ * for what it was granted.
  */
 export const beside = (world: World, { hasRead: seen, process }: Member, token: string): boolean => {
   const { file, monitor, scenario } = world
@@ -54,7 +55,13 @@ export const beside = (world: World, { hasRead: seen, process }: Member, token: 
     world.count("ownersRace")
     monitor.excuse ??= "the owner takes no lock before it asks, and asked at the same time"
   }
-  return isRace
+  // What the owner was granted last went with its login, and there is nobody whom a second presentation could harm.
+  const isDropped = !process.isOwner && seen !== undefined && seen.refreshToken === undefined
+  if (isDropped) {
+    world.count("ownersDrop")
+    monitor.excuse ??= "the owner has signed out, perhaps with a newer token than ours"
+  }
+  return isRace || isDropped
 }
 
 /** `text` is about to take the place of what stands in the owner's file. */
@@ -70,6 +77,9 @@ export const overwritten = ({ file, monitor }: World, process: Sim.Process, text
     )
   }
   if (isOlder) monitor.excuse ??= "the owner has written its file back as it had read it"
+  if (!process.isOwner && before === undefined && after !== undefined) {
+    monitor.fail("the rest of the file stays", `${process.name} signs the owner in, who had signed out`)
+  }
   if (!process.isOwner && form.rest(text) !== form.rest(file!.text)) {
     monitor.fail("the rest of the file stays", `${process.name} changes more of the owner's file than the tokens`)
   }
@@ -118,7 +128,8 @@ export const agree = ({ file, monitor, processes, store }: World): void => {
   const last = processes.members.find(({ process }) => process.name === epilogueName)?.calls[0]?.done
   if (file === undefined || store.stored === undefined || last === undefined || last.includes(" ")) return
   const [here, there] = [Redacted.value(store.stored.tokens.accessToken), file.login?.accessToken]
-  if (here !== there) {
-    monitor.fail("file and store agree in the end", `the store has ${here}, and the owner's file ${there ?? "nothing"}`)
+  // An owner that has signed out has none, and we go on alone.
+  if (there !== undefined && here !== there) {
+    monitor.fail("file and store agree in the end", `the store has ${here}, and the owner's file ${there}`)
   }
 }
