@@ -133,6 +133,13 @@ export class Process {
   }
 }
 
+/** The name of a step that `process` can take: told apart where it asks for two of a kind at once. */
+export const nameOf = (process: Process, kind: string): string => {
+  let id = `${process.name}:${kind}`
+  while (process.pending.some((other) => other.id === id)) id += "+"
+  return id
+}
+
 export class Simulation {
   readonly start = 1_000_000_000
   /** Epoch milliseconds of the world; each host may think otherwise. */

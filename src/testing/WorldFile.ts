@@ -98,7 +98,7 @@ export class WorldFile {
     const { process } = member
     const kind = kinds[request._tag]
     const operation: Sim.Operation = {
-      id: id ?? `${process.name}:${kind}`,
+      id: id ?? Sim.nameOf(process, kind),
       kind,
       number,
       request,

@@ -36,13 +36,6 @@ interface Answer {
   readonly answer: Effect.Effect<unknown, StoreUnavailable>
 }
 
-/** Told apart where a process asks for two of a kind at once. */
-const nameOf = (process: Sim.Process, kind: string): string => {
-  let id = `${process.name}:${kind}`
-  while (process.pending.some((other) => other.id === id)) id += "+"
-  return id
-}
-
 /** The same login as it stands in its owner's file too. */
 const besideOwner = (credential: Credential, { habit, mode }: NonNullable<Scenario["owner"]>): Credential => {
   const { entry, owner, place, program } = fileOf[habit]
@@ -125,7 +118,7 @@ export class WorldStore {
     const isRead = request._tag === "Read"
     const kind = isRead ? "read" : request.change._tag.toLowerCase()
     const operation: Sim.Operation = {
-      id: id ?? nameOf(process, kind),
+      id: id ?? Sim.nameOf(process, kind),
       kind,
       number,
       request,

@@ -36,10 +36,8 @@ export const offer = (
   enabled: () => boolean = () => true,
 ): (() => void) => {
   const sequence = ++process.operations
-  let id = `${process.name}:${kind}`
-  while (process.pending.some((other) => other.id === id)) id += "+"
   const operation: Sim.Operation = {
-    id,
+    id: Sim.nameOf(process, kind),
     kind,
     detail: () => "",
     enabled,
