@@ -13,6 +13,7 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { findSecret, leaks } from "./secrets.ts"
+import * as Programs from "./programs/programs.ts"
 
 /** Where the folder of this run is told to the processes that run the tests. */
 const variable = "TOKENKEEP_TEST_RUN"
@@ -85,6 +86,17 @@ const overhear = (stream: NodeJS.WriteStream) => {
 const reports = (outputFile: string | Readonly<Record<string, string>> | undefined): ReadonlyArray<string> =>
   (typeof outputFile === "string" ? [outputFile] : Object.values(outputFile ?? {})).filter(Fs.existsSync)
 
+/** Said at the start: a line of a reporter tells only that something is skipped. */
+const tellSkipped = (): void => {
+  const folder = process.env[Programs.variable]
+  const missing = Object.values(Programs.programs).filter(
+    (program) => Programs.installed(folder, program) === undefined,
+  )
+  if (missing.length === 0) return
+  const names = missing.map(({ name }) => name).join(", ")
+  process.stderr.write(`Skipped in test/programs, because not installed: ${names}. To run them: npm run programs\n`)
+}
+
 interface Runner {
   readonly vitest: { readonly config: { readonly outputFile?: string | Readonly<Record<string, string>> } }
 }
@@ -95,6 +107,7 @@ export const setup = ({ vitest }: Runner): (() => void) => {
   // Some tests run programs as another user.
   Fs.chmodSync(run, 0o711)
   process.env[variable] = run
+  tellSkipped()
   const stdout = overhear(process.stdout)
   const stderr = overhear(process.stderr)
   return () => {

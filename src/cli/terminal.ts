@@ -20,7 +20,7 @@ const impatientMillis = 300
 
 /** Says why the process is still there, if it is, once a moment has passed. */
 export const explainWaiting = (): void => {
-  const told = "finishing a refresh that is under way, so that no token is lost; Ctrl-C twice ends it at once"
+  const told = "finishing what is under way, so that no token is lost; Ctrl-C twice ends it at once"
   // @effect-diagnostics-next-line globalTimers:off -- outside of any Effect: the program is being closed
   setTimeout(() => write(2, toAdvice(told)), impatientMillis).unref()
 }

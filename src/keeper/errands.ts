@@ -18,9 +18,9 @@ import type { Profiles } from "../provider/Profiles.ts"
 import type { CredentialStore, StoreUnavailable, Swapped } from "../store/CredentialStore.ts"
 import { cellOf, type Entry, type Landed } from "./Entry.ts"
 import type { TokenError } from "./errors.ts"
-import { ahead, isShared, type Owners, type Present, type Sight } from "./Owners.ts"
+import { ahead, isShared, type Owners, type Present } from "./Owners.ts"
 import * as Recorder from "./recorder.ts"
-import * as Standing from "./standing.ts"
+import * as Sharing from "./sharing.ts"
 import * as Wording from "./wording.ts"
 
 /** After the deadline a packet may still be under way: so long until no answer to a presentation can arrive any more. */
@@ -110,82 +110,18 @@ export const make = (surroundings: Surroundings) => {
   }
 
   /** A line about something that was no step of the machine. */
-  const noted = (entry: Entry, event: string, generation: number, credential: Pick<Credential, "tokens">): void =>
+  const noted = (entry: Entry, event: string, generation: number, tokens: Credential["tokens"]): void =>
     told(entry, {
       at: now(),
       by: processOf(holder()),
       host: hostOf(holder()),
       event,
       generation,
-      ...Recorder.fingerprintsOf(credential),
+      ...Recorder.fingerprintsOf({ tokens }),
     })
 
-  const telling = new Set<Entry>()
-
-  /** Nobody who wants a token waits for that: the owner may be writing itself. */
-  const tellOwner = (entry: Entry, credential: Credential): Effect.Effect<void> => {
-    if (telling.has(entry)) return Effect.void
-    telling.add(entry)
-    return work(
-      Effect.flatMap(owners.catchUp(credential), (trouble) => {
-        telling.delete(entry)
-        entry.owed = trouble
-        if (trouble !== undefined) return Effect.void
-        noted(entry, "OwnerTold", credential.generation, credential)
-        return Effect.ignore(store.append(entry.name, Recorder.take(entry)))
-      }),
-    )
-  }
-
-  const sighted = Effect.fnUntraced(function* (entry: Entry, credential: Credential, sight: Sight) {
-    const { foreign, generation } = credential
-    switch (sight._tag) {
-      case "Moved": {
-        const tokens = ahead(sight.tokens, foreign)
-        noted(entry, "OwnerRefreshed", generation + 1, { tokens })
-        return (yield* swap(entry, commitOf(credential, tokens, 0))).credential
-      }
-      case "Behind":
-        yield* tellOwner(entry, credential)
-        return credential
-      case "InStep": {
-        entry.owed = undefined
-        // It was signed out there, and the same login is back.
-        if (credential.verdict?.reason !== "signedOut") return credential
-        return (yield* swap(entry, { _tag: "Pardon", generation })).credential
-      }
-      case "Apart":
-      case "SignedOut":
-      case "Unclear":
-        entry.owed = undefined
-        return credential
-    }
-  })
-
-  /** Of a login that its owner uses too: what has become of it there comes first. */
-  const withOwner = (
-    entry: Entry,
-    credential: Credential | undefined,
-  ): Effect.Effect<Credential | undefined, StoreUnavailable> =>
-    credential === undefined || !isShared(credential.foreign)
-      ? Effect.succeed(credential)
-      : Effect.flatMap(owners.look(credential), (sight) => sighted(entry, credential, sight))
-
   const look = (entry: Entry): Effect.Effect<void> =>
-    answer(
-      entry,
-      // While an exchange of ours is under way, it is that which deals with the owner.
-      Effect.flatMap(store.read(entry.name), (credential) =>
-        Standing.isBusy(entry.state) || !isShared(credential?.foreign)
-          ? Effect.succeed(credential)
-          : // What was stored while the owner's file was read is newer than what it was compared with.
-            Effect.flatMap(withOwner(entry, credential), (found) =>
-              found === credential ? store.read(entry.name) : Effect.succeed(found),
-            ),
-      ),
-      (credential) => looked(entry, credential, "Looked"),
-      "Unreadable",
-    )
+    answer(entry, sharing.read(entry), (credential) => looked(entry, credential, "Looked"), "Unreadable")
 
   const claim = Effect.fnUntraced(function* (entry: Entry, { after, attempt, generation }: ParamsOf<"claim">) {
     const issuedAt = now()
@@ -216,6 +152,8 @@ export const make = (surroundings: Surroundings) => {
         Effect.tapError(() => keepLines),
       )
     })
+
+  const sharing = Sharing.make({ store, owners, swap, noted, work })
 
   const commitOf = ({ generation, seed }: Credential, tokens: Credential["tokens"], forced: number) =>
     ({ _tag: "Commit", generation, seed, tokens, forced }) as const

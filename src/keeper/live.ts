@@ -304,7 +304,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   /** Joins the callers who wait for this credential, tells the machine why, and leaves quietly when time is up. */
-  const wait = (entry: Entry, event: () => Event): Effect.Effect<Access, TokenError> =>
+  const wait = (entry: Entry, caller: string | undefined, event: () => Event): Effect.Effect<Access, TokenError> =>
     Effect.gen(function* () {
       // Before an error is told from memory: what has been stored meanwhile? A hint may be on its way (I5).
       if (!entry.known || Standing.wouldBeTurnedAway(entry.state)) yield* errands.look(entry)
@@ -313,6 +313,8 @@ export const make = Effect.fnUntraced(function* (
       const waiter = Deferred.makeUnsafe<Access, TokenError>()
       ;(entry.waiters ??= new Set()).add(waiter)
       const leave = Effect.sync(() => entry.waiters?.delete(waiter))
+      // Others may have asked while we looked.
+      entry.asker = caller
       yield* dispatch(entry, event())
       const answered = yield* Deferred.await(waiter).pipe(
         Effect.timeoutOption(callerDeadlineMillis),
@@ -367,16 +369,14 @@ export const make = Effect.fnUntraced(function* (
           const minValidity = () => Math.max(wished, entry.origin.foreign?.aheadMillis ?? 0)
           const access = ready(minValidity())
           if (access !== undefined) return Effect.succeed(access)
-          entry.asker = caller
-          const asked = wait(entry, () => ({ type: "Asked", now: now(), minValidity: minValidity() }))
+          const asked = wait(entry, caller, () => ({ type: "Asked", now: now(), minValidity: minValidity() }))
           return retryDead ? Effect.andThen(pardon(entry), asked) : asked
         }),
       peek: (minValidity = 0) =>
         entry.cell !== undefined && offers(entry.cell, now(), minValidity) ? entry.cell.token : undefined,
       refused: (token, { caller } = {}) =>
         Effect.suspend(() => {
-          entry.asker = caller
-          return wait(entry, () => ({
+          return wait(entry, caller, () => ({
             type: "Refused",
             now: now(),
             generation: Standing.refusedGeneration(entry, token),

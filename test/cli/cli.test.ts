@@ -341,7 +341,7 @@ describe("token", () => {
     assert.strictEqual(code, 4)
     assert.strictEqual(stdout, "")
     assert.lengthOf(stderr.trim().split("\n"), 3)
-    assert.include(stderr, "finishing a refresh that is under way, so that no token is lost")
+    assert.include(stderr, "finishing what is under way, so that no token is lost")
     server.mode = "ok"
     assert.strictEqual((await run(["token", "github"])).stdout, "secret-at-2\n")
     assert.lengthOf(server.presented, 1)
