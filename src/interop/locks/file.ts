@@ -7,10 +7,8 @@
 import * as Crypto from "node:crypto"
 import * as fs from "node:fs"
 import type { LockPlan } from "../ForeignStore.ts"
-import { obstruction } from "../foreignLocks.ts"
 import { type Attempt, codeOf, held, taken } from "./Lock.ts"
-import { blocked } from "./LockTrouble.ts"
-import { ageOf, isSame, isStale, look, own } from "./marked.ts"
+import { attemptBy, isSame, look, own } from "./marked.ts"
 
 const contentOf = (place: string): string | undefined => {
   try {
@@ -56,15 +54,4 @@ const putAside = (place: string, seen: fs.BigIntStats): boolean => {
   return isDead
 }
 
-export const attempt = (plan: LockPlan, now: number): Attempt => {
-  const { place } = plan
-  const made = make(plan, now, false)
-  if (made !== undefined) return made
-  const seen = look(place)
-  if (seen === undefined) return held()
-  const problem = obstruction("file", seen)
-  if (problem !== undefined) throw blocked(place, problem)
-  const ageMillis = Math.max(0, ageOf(seen, now))
-  if (!isStale(ageMillis, plan) || !putAside(place, seen)) return held({ ageMillis })
-  return make(plan, now, true) ?? held()
-}
+export const attempt = attemptBy("file", { make, putAside })

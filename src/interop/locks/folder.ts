@@ -9,10 +9,9 @@
  */
 import * as fs from "node:fs"
 import type { LockPlan } from "../ForeignStore.ts"
-import { obstruction } from "../foreignLocks.ts"
 import { type Attempt, codeOf, held, taken } from "./Lock.ts"
 import { blocked } from "./LockTrouble.ts"
-import { ageOf, isSame, isStale, look, own } from "./marked.ts"
+import { attemptBy, isSame, look, own } from "./marked.ts"
 
 /** A folder can be kept open, but on Windows, where nobody could remove it meanwhile. */
 const openFolder = (place: string): number | undefined =>
@@ -38,21 +37,16 @@ const make = (plan: LockPlan, now: number, isTakenOver: boolean): Attempt | unde
   }
 }
 
-export const attempt = (plan: LockPlan, now: number): Attempt => {
-  const { place } = plan
-  const made = make(plan, now, false)
-  if (made !== undefined) return made
-  const seen = look(place)
-  if (seen === undefined) return held()
-  const problem = obstruction("folder", seen)
-  if (problem !== undefined) throw blocked(place, problem)
-  const ageMillis = Math.max(0, ageOf(seen, now))
-  if (!isStale(ageMillis, plan) || !isSame(look(place), seen)) return held({ ageMillis })
+/** Whether the lock that was `seen` is out of the way. */
+const putAside = (place: string, seen: fs.BigIntStats): boolean => {
+  if (!isSame(look(place), seen)) return false
   try {
     fs.rmdirSync(place)
   } catch (error) {
     if (codeOf(error) === "ENOTEMPTY") throw blocked(place, "it is not empty, so that its owner can never remove it")
     if (codeOf(error) !== "ENOENT") throw error
   }
-  return make(plan, now, true) ?? held()
+  return true
 }
+
+export const attempt = attemptBy("folder", { make, putAside })

@@ -9,7 +9,9 @@
  */
 import * as fs from "node:fs"
 import type { LockPlan } from "../ForeignStore.ts"
-import type { Lock } from "./Lock.ts"
+import { obstruction } from "../foreignLocks.ts"
+import { type Attempt, held, type Lock } from "./Lock.ts"
+import { blocked } from "./LockTrouble.ts"
 
 export const look = (place: string): fs.BigIntStats | undefined =>
   fs.lstatSync(place, { bigint: true, throwIfNoEntry: false })
@@ -18,10 +20,10 @@ export const isSame = (one: fs.BigIntStats | undefined, other: fs.BigIntStats): 
   one !== undefined && one.ino === other.ino && one.dev === other.dev && one.mtimeNs === other.mtimeNs
 
 /** Negative where a clock is wrong, or where its holder set a time to come, as proper-lockfile does. */
-export const ageOf = (stats: fs.BigIntStats, now: number): number => now - Number(stats.mtimeNs / 1_000_000n)
+const ageOf = (stats: fs.BigIntStats, now: number): number => now - Number(stats.mtimeNs / 1_000_000n)
 
 /** proper-lockfile's rule: older by more than that, and by the time of whoever asks. */
-export const isStale = (ageMillis: number, { staleMillis }: LockPlan): boolean =>
+const isStale = (ageMillis: number, { staleMillis }: LockPlan): boolean =>
   staleMillis !== undefined && ageMillis > staleMillis
 
 /** Contenders of the least patient version, of whose patience a heartbeat is a third. */
@@ -69,3 +71,27 @@ export const own = (
     },
   }
 }
+
+/** How a thing of one kind is made, and how a dead one is put aside. */
+interface Ways {
+  /** `undefined`: one is there. */
+  readonly make: (plan: LockPlan, now: number, isTakenOver: boolean) => Attempt | undefined
+  /** Whether the one that was `seen` is out of the way. */
+  readonly putAside: (place: string, seen: fs.BigIntStats) => boolean
+}
+
+/** One try: a lock that is there is taken over by its owner's own rule, and no sooner. */
+export const attemptBy =
+  (kind: "file" | "folder", { make, putAside }: Ways) =>
+  (plan: LockPlan, now: number): Attempt => {
+    const { place } = plan
+    const made = make(plan, now, false)
+    if (made !== undefined) return made
+    const seen = look(place)
+    if (seen === undefined) return held()
+    const problem = obstruction(kind, seen)
+    if (problem !== undefined) throw blocked(place, problem)
+    const ageMillis = Math.max(0, ageOf(seen, now))
+    if (!isStale(ageMillis, plan) || !putAside(place, seen)) return held({ ageMillis })
+    return make(plan, now, true) ?? held()
+  }
