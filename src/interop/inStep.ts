@@ -7,11 +7,7 @@
  *   its owner put there.
  * - A token that works is not given up for one that has ended (I5).
  */
-import * as Redacted from "effect/Redacted"
-import type { Credential, Tokens } from "../lifecycle/Credential.ts"
-import { fingerprint } from "../lifecycle/fingerprint.ts"
-
-const printOf = ({ accessToken }: Tokens): string => fingerprint(Redacted.value(accessToken))
+import { accessFingerprint, type Credential, type Tokens } from "../lifecycle/Credential.ts"
 
 const endOf = ({ expiry }: Tokens): number => (expiry._tag === "Known" ? expiry.at : Infinity)
 
@@ -21,8 +17,8 @@ export const compare = (
   theirs: Tokens,
   now: number,
 ): "InStep" | "Moved" | "Behind" | "Apart" => {
-  const print = printOf(theirs)
-  if (print === printOf(ours)) return "InStep"
+  const print = accessFingerprint(theirs)
+  if (print === accessFingerprint(ours)) return "InStep"
   const isOver = endOf(theirs) <= now && now < endOf(ours)
   // Of a borrowed login the file alone counts, while it holds anything that works.
   if (foreign?.mode === "borrow") return isOver ? "InStep" : "Moved"

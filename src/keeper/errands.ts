@@ -9,7 +9,7 @@ import * as Random from "effect/Random"
 import { read } from "../exchange/read.ts"
 import type { Outcome, TokenEndpoint } from "../exchange/TokenEndpoint.ts"
 import { apply, type Change } from "../lifecycle/Change.ts"
-import { type Answer, type Credential, type Holder, hostOf, processOf } from "../lifecycle/Credential.ts"
+import { type Answer, type Credential, type Holder, processOf } from "../lifecycle/Credential.ts"
 import type { Line } from "../lifecycle/History.ts"
 import * as Pace from "../lifecycle/pace.ts"
 import type { Event, ParamsOf } from "../lifecycle/protocol.ts"
@@ -111,14 +111,7 @@ export const make = (surroundings: Surroundings) => {
 
   /** A line about something that was no step of the machine. */
   const noted = (entry: Entry, event: string, generation: number, tokens: Credential["tokens"]): void =>
-    told(entry, {
-      at: now(),
-      by: processOf(holder()),
-      host: hostOf(holder()),
-      event,
-      generation,
-      ...Recorder.fingerprintsOf({ tokens }),
-    })
+    told(entry, Recorder.deedOf(holder(), now(), event, generation, { tokens }))
 
   const look = (entry: Entry): Effect.Effect<void> =>
     answer(entry, sharing.read(entry), (credential) => looked(entry, credential, "Looked"), "Unreadable")

@@ -20,7 +20,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TokenEndpoint } from "../exchange/TokenEndpoint.ts"
-import { canRefresh, type Credential, hostOf, processOf } from "../lifecycle/Credential.ts"
+import { canRefresh, type Credential } from "../lifecycle/Credential.ts"
 import { jitterOf } from "../lifecycle/freshness.ts"
 import { initial } from "../lifecycle/machine.ts"
 import type { Command, Event } from "../lifecycle/protocol.ts"
@@ -334,18 +334,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** What a person did to a credential, as a line of its history. */
   const deed = (event: string, generation: number, credential?: Pick<Credential, "tokens">): ReadonlyArray<Line> =>
-    keepsHistory
-      ? [
-          {
-            at: now(),
-            by: processOf(holder()),
-            host: hostOf(holder()),
-            event,
-            generation,
-            ...(credential && Recorder.fingerprintsOf(credential)),
-          },
-        ]
-      : []
+    keepsHistory ? [Recorder.deedOf(holder(), now(), event, generation, credential)] : []
 
   /** Takes a verdict away, if there is one, so that the grant is tried once more. */
   const pardon = Effect.fnUntraced(function* (entry: Entry) {

@@ -5,7 +5,7 @@
  * itself. A process that is killed in between takes at most its last lines along, and its ticket tells the rest.
  */
 import * as Redacted from "effect/Redacted"
-import { type Credential, type Holder, hostOf, processOf } from "../lifecycle/Credential.ts"
+import { accessFingerprint, type Credential, type Holder, hostOf, processOf } from "../lifecycle/Credential.ts"
 import { fingerprint } from "../lifecycle/fingerprint.ts"
 import type { Line } from "../lifecycle/History.ts"
 import type { State } from "../lifecycle/machine.ts"
@@ -23,8 +23,8 @@ const asks: ReadonlySet<Event["type"]> = new Set(["Asked", "Refused"])
 const nameOf = (state: State): string => Standing.stateOf(state).filter(Boolean).join(".")
 
 /** The fingerprints of the tokens in a record. */
-export const fingerprintsOf = ({ tokens }: Pick<Credential, "tokens">) => ({
-  access: fingerprint(Redacted.value(tokens.accessToken)),
+const fingerprintsOf = ({ tokens }: Pick<Credential, "tokens">) => ({
+  access: accessFingerprint(tokens),
   ...(tokens.refreshToken && { refresh: fingerprint(Redacted.value(tokens.refreshToken)) }),
 })
 
@@ -59,6 +59,22 @@ export const lineOf = (entry: Entry, holder: Holder, before: State, event: Event
     ...(cause !== undefined && { cause }),
   }
 }
+
+/** What was no step of the machine, as a line: a person did it, or the owner of a shared login. `at`: epoch milliseconds. */
+export const deedOf = (
+  holder: Holder,
+  at: number,
+  event: string,
+  generation: number,
+  credential?: Pick<Credential, "tokens">,
+): Line => ({
+  at,
+  by: processOf(holder),
+  host: hostOf(holder),
+  event,
+  generation,
+  ...(credential && fingerprintsOf(credential)),
+})
 
 /** Notes a line, to be written with the next change. */
 export const note = (entry: Entry, line: Line): void => {

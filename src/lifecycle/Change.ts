@@ -17,6 +17,7 @@
  */
 import * as Redacted from "effect/Redacted"
 import {
+  accessFingerprint,
   type Answer,
   type Credential,
   encode,
@@ -102,13 +103,11 @@ const outlived = (current: Credential, next: Pick<Credential, "seed">): boolean 
 /** So many access tokens of the past tell an owner's file that has fallen behind from one in which the owner was faster. */
 const longestEarlier = 10
 
-const accessOf = ({ accessToken }: Tokens): string => fingerprint(Redacted.value(accessToken))
-
 /** A co-owned login, whose file holds one of the tokens that were before: those of `current`, and `former`. */
 const remembering = (foreign: Foreign, current: Credential, former: Tokens | undefined): Foreign => {
   if (foreign.mode !== "co-own") return foreign
   const known = current.foreign?.place === foreign.place ? (current.foreign.earlier ?? []) : []
-  const print = former && accessOf(former)
+  const print = former && accessFingerprint(former)
   const earlier = print === undefined || known.includes(print) ? known : [...known, print].slice(-longestEarlier)
   return earlier.length === 0 ? foreign : { ...foreign, earlier }
 }

@@ -10,7 +10,9 @@
  * - The refresh token of generation g stays in the record until generation g+1 is stored in its place: nothing here can
  *   hold a ticket without the token it is for.
  */
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { fingerprint } from "./fingerprint.ts"
 
 /** What an authorization server does with a refresh token that is presented again (`strict`: revokes the family). */
 export const ReuseClass = Schema.Literals([
@@ -75,6 +77,10 @@ export const Tokens = Schema.Struct({
   clockOffsetMillis: Schema.optionalKey(Schema.Finite),
 })
 export interface Tokens extends Schema.Schema.Type<typeof Tokens> {}
+
+/** By what an access token is known where it must not be shown. */
+export const accessFingerprint = ({ accessToken }: Pick<Tokens, "accessToken">): string =>
+  fingerprint(Redacted.value(accessToken))
 
 /** Which process holds a ticket. `startedAt` and `bootId` tell a live holder from a process that reuses its pid. */
 export const Holder = Schema.Struct({
