@@ -19,13 +19,12 @@ import type { Outcome } from "../exchange/TokenEndpoint.ts"
 import type { Present, Sight } from "../keeper/Owners.ts"
 import { apply } from "../lifecycle/Change.ts"
 import type { Credential, Foreign, Tokens } from "../lifecycle/Credential.ts"
-import * as Home from "../store/home.ts"
 import { ForeignDisk } from "./ForeignDisk.ts"
 import * as ForeignFiles from "./foreignFiles.ts"
 import type { Trouble } from "./foreignText.ts"
 import { type CoOwning, refusal, type Spot, type StoreFile, type Successor } from "./ForeignStore.ts"
 import * as JsonEdit from "./jsonEdit.ts"
-import { fileOf, look, ownerOf, see, type Seen, seenAmong, sightOf } from "./sight.ts"
+import { fileOf, look, see, type Seen, seenAmong, sightOf, storeFileOf } from "./sight.ts"
 
 /** So long an owner is waited for that is refreshing itself: most are done in a second or two. */
 const longestWaitMillis = 5_000
@@ -68,9 +67,8 @@ interface Place {
 const trouble = (message: string) => Effect.fail({ message })
 
 const placeOf = Effect.fnUntraced(function* (foreign: Foreign, key: string): Effect.fn.Return<Place, Trouble> {
-  const owner = ownerOf(foreign)
-  if (owner === undefined) return yield* trouble(`${foreign.program} is not known to this version`)
-  const file = ForeignFiles.kindOf(owner, foreign.place, Home.current())
+  const file = storeFileOf(foreign)
+  if (file === undefined) return yield* trouble(`${foreign.program} is not known to this version`)
   const { coOwning } = file
   if (typeof coOwning === "string") return yield* trouble(coOwning)
   const disk = yield* ForeignDisk

@@ -1,16 +1,13 @@
 /** A grant out of another program's file, as it is kept in each of the three modes. */
 import { ahead } from "../keeper/Owners.ts"
 import type { Foreign } from "../lifecycle/Credential.ts"
-import * as Home from "../store/home.ts"
-import * as ForeignFiles from "./foreignFiles.ts"
 import type { CoOwning } from "./ForeignStore.ts"
 import type { Grant } from "./GrantDocument.ts"
-import { ownerOf, withoutRefreshToken } from "./sight.ts"
+import { storeFileOf, withoutRefreshToken } from "./sight.ts"
 
 /** How the login is kept fresh together with its owner, where that can be done. */
 export const coOwningOf = (foreign: Foreign): CoOwning | undefined => {
-  const owner = ownerOf(foreign)
-  const coOwning = owner && ForeignFiles.kindOf(owner, foreign.place, Home.current()).coOwning
+  const coOwning = storeFileOf(foreign)?.coOwning
   return typeof coOwning === "string" ? undefined : coOwning
 }
 

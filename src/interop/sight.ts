@@ -7,8 +7,10 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { Sight } from "../keeper/Owners.ts"
 import type { Credential, Foreign, Tokens } from "../lifecycle/Credential.ts"
+import * as Home from "../store/home.ts"
 import { ForeignDisk } from "./ForeignDisk.ts"
-import type { Entry, Owner } from "./ForeignStore.ts"
+import * as ForeignFiles from "./foreignFiles.ts"
+import type { Entry, Owner, StoreFile } from "./ForeignStore.ts"
 import * as GrantDocument from "./GrantDocument.ts"
 import { compare } from "./inStep.ts"
 import { owners } from "./owners.ts"
@@ -41,7 +43,13 @@ const tokensIn = (credential: Credential, { held, key }: Entry, now: number): Se
   }
 }
 
-export const ownerOf = ({ owner }: Pick<Foreign, "owner">): Owner | undefined => owners.find(({ id }) => id === owner)
+const ownerOf = ({ owner }: Pick<Foreign, "owner">): Owner | undefined => owners.find(({ id }) => id === owner)
+
+/** Which of its owner's files the login stands in. */
+export const storeFileOf = (foreign: Foreign): StoreFile | undefined => {
+  const owner = ownerOf(foreign)
+  return owner && ForeignFiles.kindOf(owner, foreign.place, Home.current())
+}
 
 /** What the file holds at this moment. */
 export const see = Effect.fnUntraced(function* (credential: Credential): Effect.fn.Return<Seen> {
